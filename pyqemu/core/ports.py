@@ -37,6 +37,7 @@ class PortSpace:
         self.readers: dict[int, list[Read | None]] = {w: [None] * PORTS for w in (1, 2, 4)}
         self.writers: dict[int, list[Write | None]] = {w: [None] * PORTS for w in (1, 2, 4)}
         self.offsets: dict[int, list[int]] = {w: [0] * PORTS for w in (1, 2, 4)}
+        self.string_ports = bytearray(PORTS)  # 1: has a string reader, 2: has a string writer
         self.string_readers: dict[int, ReadString] = {}
         self.string_writers: dict[int, WriteString] = {}
         self._owners: dict[tuple[int, int], object] = {}
@@ -96,8 +97,10 @@ class PortSpace:
         """
         if read:
             self.string_readers[port] = read
+            self.string_ports[port] |= 1
         if write:
             self.string_writers[port] = write
+            self.string_ports[port] |= 2
 
     def unmap(self, base: int, count: int, owner: object) -> None:
         """Give up every port in the range that belongs to *owner* (a BAR that moves)."""
@@ -110,6 +113,7 @@ class PortSpace:
             if (1, port) not in self._owners and (2, port) not in self._owners:
                 self.string_readers.pop(port, None)
                 self.string_writers.pop(port, None)
+                self.string_ports[port] = 0
 
     def is_free(self, base: int, count: int) -> bool:
         """Whether no device claims any of the ports (a BAR may be put anywhere by the guest)."""

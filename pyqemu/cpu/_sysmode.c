@@ -1,0 +1,1363 @@
+/* The system-mode half of an x86 CPU, on top of Unicorn 2.1.4's TCG.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Unicorn is QEMU's translator with the board removed. Its library exports QEMU's internals and refers to
+ * them through its own GOT, so a library that is loaded RTLD_GLOBAL before it replaces any of them by
+ * defining the same name. This file supplies what Unicorn leaves out of a PC's CPU:
+ *
+ *   - hardware interrupts with the vector that the interrupt controller gives, NMI, A20, reset
+ *   - exceptions delivered natively (a nested fault may longjmp, so no Python frame may be in between)
+ *   - SYSCALL, SYSENTER, CPUID and the MSRs that depend on the machine
+ *   - I/O ports: straight to Python handlers, with IOPL and the TSS bitmap, strings moved whole
+ *   - memory: RAM, ROM and everything else, with fast stores and exact self-modifying code
+ *   - kicks: another thread or a signal makes the CPU leave its loop at an exact boundary
+ *
+ * Every replaced function asks whether the engine is one of ours; other users of Unicorn in the process
+ * see the stock behaviour. The GIL is held while the guest runs: a port access is then one vectorcall, and
+ * the watcher below, which needs no GIL, kicks the CPU out of its loop when a host event or timer is due.
+ *
+ * The offsets are those of the 2.1.4 headers for the x86-64 target on an LP64 host; the package refuses any
+ * other version, and checks itself with a small guest program at start-up.
+ */
+#define PY_SSIZE_T_CLEAN
+#define _GNU_SOURCE
+#include <Python.h>
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+/* ------------------------------------------------------------------ layout of Unicorn 2.1.4 --------- */
+
+enum {
+    UC_CPU = 0x1b8, UC_TCG_CTX = 0x300, UC_STOP_REQUEST = 0x56d, UC_QUIT_REQUEST = 0x56e,
+    UC_INVALID_ERROR = 0x590, UC_NO_EXIT_REQUEST = 0x7f2, UC_NESTED_LEVEL = 0x39f8,
+
+    CS_CREATED = 0x10, CS_STOP = 0x11, CS_STOPPED = 0x12, CS_EXIT_REQUEST = 0x15, CS_INTERRUPT_REQUEST = 0x1c,
+    CS_TB_JMP_CACHE = 0x138, CS_HALTED = 0x8198, CS_EXCEPTION_INDEX = 0x81a0, CS_CLASS = 0x81b0,
+    CS_TLB = 0x81c0, CS_ICOUNT_DECR = 0x8a40, CS_ENV = 0x8a50,
+
+    ENV_RIP = 0x80, ENV_EFLAGS = 0x88, ENV_DF = 0xac, ENV_HFLAGS = 0xb0, ENV_SEGS = 0xb8, ENV_TR = 0x160,
+    ENV_CR = 0x1a8, ENV_EFER = 0x250, ENV_SYSENTER_CS = 0x12c0, ENV_SYSENTER_ESP = 0x12c8,
+    ENV_SYSENTER_EIP = 0x12d0, ENV_STAR = 0x12d8, ENV_LSTAR = 0x12e8, ENV_CSTAR = 0x12f0, ENV_FMASK = 0x12f8,
+    ENV_EXCEPTION_IS_INT = 0x150c, ENV_UC = 0x1b58, ENV_BYTES = 0x1b58,
+
+    TLB_DESC = 0x20, TLB_DESC_BYTES = 696, DESC_VTABLE = 0x30, DESC_IOTLB = 0x2b0,
+    TLB_FAST = 0x850, TLB_FAST_BYTES = 16, TLB_ENTRY_BYTES = 64, TLB_VICTIMS = 8, MMU_MODES = 3,
+    ENTRY_READ = 0, ENTRY_WRITE = 8, ENTRY_CODE = 16, ENTRY_ADDEND = 32,
+
+    TB_PC = 0x0, TB_CS_BASE = 0x8, TB_FLAGS = 0x10, TB_CFLAGS = 0x18, TB_TRACE = 0x1c, TB_CODE = 0x20,
+    SEGMENT_BYTES = 24, SEGMENT_BASE = 8, SEGMENT_LIMIT = 16, SEGMENT_FLAGS = 20,
+};
+
+#define AT(base, offset) ((void *)((uint8_t *)(base) + (offset)))
+#define U8(base, offset) (*(uint8_t *)AT(base, offset))
+#define U16(base, offset) (*(uint16_t *)AT(base, offset))
+#define U32(base, offset) (*(uint32_t *)AT(base, offset))
+#define U64(base, offset) (*(uint64_t *)AT(base, offset))
+
+enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R11 = 11 };
+enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
+
+#define TLB_INVALID (1ull << 11)
+#define TLB_NOTDIRTY (1ull << 10)
+#define TLB_MMIO (1ull << 9)
+#define TLB_DISCARD_WRITE (1ull << 6)
+
+enum { INTERRUPT_HARD = 0x2, INTERRUPT_NMI = 0x200 };
+enum { EXCP_INTERRUPT = 0x10000, EXCP_HLT = 0x10001, EXCP_DEBUG = 0x10002, EXCP_HALTED = 0x10003 };
+enum { EXC_UD = 6, EXC_GP = 13 };
+enum { ACCESS_LOAD, ACCESS_STORE, ACCESS_FETCH };
+enum { MMU_KSMAP, MMU_USER, MMU_KNOSMAP };
+
+#define HF_CPL 3u
+#define HF_CS32 (1u << 4)
+#define HF_LMA (1u << 14)
+#define HF_CS64 (1u << 15)
+#define HF_SMAP (1u << 23)
+#define EFLAGS_IOPL_SHIFT 12
+#define EFLAGS_RF 0x10000u
+#define EFLAGS_VM 0x20000u
+#define EFLAGS_IF 0x200u
+#define EFLAGS_AC 0x40000u
+#define EFLAGS_SYSTEM 0x257700u            /* TF IF IOPL NT RF AC VIF... ID: not among the lazily computed ones */
+#define CR4_OSXSAVE (1u << 18)
+
+enum { UC_ARCH_X86 = 4, UC_MODE_64 = 1 << 3, UC_PROT_ALL = 7, UC_PROT_READ = 1, UC_PROT_EXEC = 4 };
+enum { UC_HOOK_INTR = 1 << 0, UC_HOOK_MEM_WRITE_PROT = 1 << 8, UC_HOOK_INSN_INVALID = 1 << 14 };
+#define UC_CTL_WRITE(type, args) ((type) | (1 << 30) | ((args) << 26))
+enum { UC_CTL_USE_EXITS = 4, UC_CTL_CPU_MODEL = 7 };
+
+/* ------------------------------------------------------------------ the originals ------------------- */
+
+static struct {
+    int (*open)(int, int, void **);
+    int (*close)(void *);
+    int (*ctl)(void *, int, ...);
+    int (*hook_add)(void *, size_t *, int, void *, void *, uint64_t, uint64_t, ...);
+    int (*mem_map_ptr)(void *, uint64_t, size_t, uint32_t, void *);
+    int (*mem_unmap)(void *, uint64_t, size_t);
+    int (*mmio_map)(void *, uint64_t, size_t, void *, void *, void *, void *);
+    int (*reg_read)(void *, int, void *);
+    const char *(*strerror)(int);
+
+    int (*cpu_exec)(void *, void *);
+    bool (*tlb_fill)(void *, uint64_t, int, int, int, bool, uintptr_t);
+    void (*tlb_flush)(void *);
+    void *(*tlb_vaddr_to_host)(void *, uint64_t, int, int);
+    void (*tlb_reset_dirty)(void *, uint64_t, uint64_t);
+    void (*tlb_reset_dirty_by_vaddr)(void *, uint64_t, uint64_t);
+    void (*tb_invalidate)(void *, uint64_t, uint64_t);
+    uint64_t (*ram_addr_from_host)(void *, void *);
+    void (*memory_unmap)(void *, void *);
+    bool (*exec_interrupt)(void *, int);
+    int (*pending_interrupt)(void *, int);
+    void (*do_interrupt)(void *);
+    void (*hardirq)(void *, int, int);
+    void (*svm_check)(void *, uint32_t, uint64_t, uintptr_t);
+    void (*reset_request)(void *);
+    void (*raise_interrupt)(void *, int, int);
+    void (*raise_err)(void *, int, int, uintptr_t);
+    uint64_t (*read_eflags)(void *);
+    void (*write_eflags)(void *, uint64_t, uint32_t);
+    void (*update_hflags)(void *);
+    void (*cpu_exit)(void *);
+    bool (*restore_state)(void *, uintptr_t, bool);
+    uint32_t (*ldub_code)(void *, uint64_t);
+    uint32_t (*lduw_mmuidx)(void *, uint64_t, int, uintptr_t);
+    void (*set_a20)(void *, int);
+    void (*cpuid)(void *, uint32_t, uint32_t, uint32_t *, uint32_t *, uint32_t *, uint32_t *);
+    void *(*lookup_tb_ptr)(void *);
+    void (*helper_syscall)(void *, int);
+    void (*helper_sysenter)(void *, int);
+    void (*helper_cpuid)(void *);
+    void (*rdmsr)(void *);
+    void (*wrmsr)(void *);
+    uint8_t (*inb)(void *, uint32_t, uintptr_t);
+    uint16_t (*inw)(void *, uint32_t, uintptr_t);
+    uint32_t (*inl)(void *, uint32_t, uintptr_t);
+    void (*outb)(void *, uint32_t, uint8_t, uintptr_t);
+    void (*outw)(void *, uint32_t, uint16_t, uintptr_t);
+    void (*outl)(void *, uint32_t, uint32_t, uintptr_t);
+} unicorn;
+
+static const struct { const char *symbol; void *slot; } symbols[] = {
+    {"uc_open", &unicorn.open}, {"uc_close", &unicorn.close}, {"uc_ctl", &unicorn.ctl},
+    {"uc_hook_add", &unicorn.hook_add}, {"uc_mem_map_ptr", &unicorn.mem_map_ptr},
+    {"uc_mem_unmap", &unicorn.mem_unmap}, {"uc_mmio_map", &unicorn.mmio_map},
+    {"uc_reg_read", &unicorn.reg_read}, {"uc_strerror", &unicorn.strerror},
+    {"cpu_exec_x86_64", &unicorn.cpu_exec}, {"x86_cpu_tlb_fill_x86_64", &unicorn.tlb_fill},
+    {"tlb_flush_x86_64", &unicorn.tlb_flush}, {"tlb_vaddr_to_host_x86_64", &unicorn.tlb_vaddr_to_host},
+    {"tlb_reset_dirty_x86_64", &unicorn.tlb_reset_dirty},
+    {"tlb_reset_dirty_by_vaddr_x86_64", &unicorn.tlb_reset_dirty_by_vaddr},
+    {"tb_invalidate_phys_range_x86_64", &unicorn.tb_invalidate},
+    {"qemu_ram_addr_from_host_x86_64", &unicorn.ram_addr_from_host},
+    {"memory_unmap_x86_64", &unicorn.memory_unmap},
+    {"x86_cpu_exec_interrupt_x86_64", &unicorn.exec_interrupt},
+    {"x86_cpu_pending_interrupt_x86_64", &unicorn.pending_interrupt},
+    {"x86_cpu_do_interrupt_x86_64", &unicorn.do_interrupt},
+    {"do_interrupt_x86_hardirq_x86_64", &unicorn.hardirq},
+    {"cpu_svm_check_intercept_param_x86_64", &unicorn.svm_check},
+    {"qemu_system_reset_request", &unicorn.reset_request},
+    {"helper_raise_interrupt_x86_64", &unicorn.raise_interrupt},
+    {"raise_exception_err_ra_x86_64", &unicorn.raise_err},
+    {"helper_read_eflags_x86_64", &unicorn.read_eflags},
+    {"helper_write_eflags_x86_64", &unicorn.write_eflags},
+    {"x86_update_hflags_x86_64", &unicorn.update_hflags}, {"cpu_exit", &unicorn.cpu_exit},
+    {"cpu_restore_state_x86_64", &unicorn.restore_state}, {"cpu_ldub_code_x86_64", &unicorn.ldub_code},
+    {"cpu_lduw_mmuidx_ra_x86_64", &unicorn.lduw_mmuidx}, {"x86_cpu_set_a20_x86_64", &unicorn.set_a20},
+    {"cpu_x86_cpuid_x86_64", &unicorn.cpuid}, {"helper_lookup_tb_ptr_x86_64", &unicorn.lookup_tb_ptr},
+    {"helper_syscall_x86_64", &unicorn.helper_syscall}, {"helper_sysenter_x86_64", &unicorn.helper_sysenter},
+    {"helper_cpuid_x86_64", &unicorn.helper_cpuid}, {"helper_rdmsr_x86_64", &unicorn.rdmsr},
+    {"helper_wrmsr_x86_64", &unicorn.wrmsr}, {"cpu_inb_x86_64", &unicorn.inb}, {"cpu_inw_x86_64", &unicorn.inw},
+    {"cpu_inl_x86_64", &unicorn.inl}, {"cpu_outb_x86_64", &unicorn.outb}, {"cpu_outw_x86_64", &unicorn.outw},
+    {"cpu_outl_x86_64", &unicorn.outl},
+};
+
+/* ------------------------------------------------------------------ the engine ---------------------- */
+
+enum { WIDTHS = 3 };                        /* 1, 2 and 4 bytes */
+#define MAX_RAM_PAGES (1ull << 28)          /* 1 TiB of RAM: one lazily backed byte for each page */
+
+struct cpuid_override { uint32_t leaf, keep[4], set[4]; };
+
+typedef struct Engine {
+    PyObject_HEAD
+    struct Engine *next;
+    void *uc, *cs, *env;
+    uint8_t *holds_code;                    /* by Unicorn's RAM address >> 12: the page has translated code */
+    PyObject *readers[WIDTHS], *writers[WIDTHS], *offsets[WIDTHS];      /* lists of 65536, see PortSpace */
+    PyObject *ports, *string_readers, *string_writers;
+    Py_buffer string_ports;                 /* 65536 bytes: bit 0 strings in, bit 1 strings out */
+    PyObject *acknowledge, *load, *store;   /* INTA cycle; memory that is not plain RAM */
+    struct cpuid_override *cpuid;
+    size_t cpuid_count;
+    uint64_t apic_base, int_rip;
+    bool triple_fault, running;
+    PyObject *error[3];                     /* the first exception raised in a callback */
+    atomic_int kicked;
+
+    pthread_t watcher;
+    bool watching;
+    int watch_fd, control_fd;
+    atomic_int fired, quit;
+} Engine;
+
+static Engine *engines;
+
+static inline Engine *of_uc(void *uc)
+{
+    for (Engine *e = engines; e; e = e->next)
+        if (e->uc == uc) return e;
+    return NULL;
+}
+static inline Engine *of_cs(void *cs)
+{
+    for (Engine *e = engines; e; e = e->next)
+        if (e->cs == cs) return e;
+    return NULL;
+}
+static inline Engine *of_env(void *env) { return of_uc(*(void **)AT(env, ENV_UC)); }
+
+static inline int width_index(int width) { return width >> 1; }         /* 1 2 4 -> 0 1 2 */
+
+/* Make generated code leave its chain of blocks, so that interrupt_request is looked at. */
+static inline void break_chain(Engine *e) { U16(e->cs, CS_ICOUNT_DECR + 2) = 0xffff; }
+
+static void kick(Engine *e)
+{
+    atomic_store(&e->kicked, 1);
+    unicorn.cpu_exit(e->cs);
+}
+
+/* A Python callback raised: keep the first exception, stop the machine, let run() raise it again. */
+static void callback_failed(Engine *e)
+{
+    if (e->error[0])
+        PyErr_Clear();
+    else
+        PyErr_Fetch(&e->error[0], &e->error[1], &e->error[2]);
+    kick(e);
+}
+
+/* ------------------------------------------------------------------ interrupts and exceptions ------- */
+
+bool x86_cpu_exec_interrupt_x86_64(void *cs, int request)
+{
+    Engine *e = of_cs(cs);
+    if (!e || unicorn.pending_interrupt(cs, request) != INTERRUPT_HARD)
+        return unicorn.exec_interrupt(cs, request);
+    unicorn.svm_check(e->env, 0x60 /* INTR intercept */, 0, 0);
+    U32(cs, CS_INTERRUPT_REQUEST) &= ~INTERRUPT_HARD;   /* the controller may ask again during the cycle */
+    PyObject *result = PyObject_CallNoArgs(e->acknowledge);
+    if (!result) {
+        callback_failed(e);
+        return false;
+    }
+    int vector = (int)PyLong_AsLong(result) & 0xff;
+    Py_DECREF(result);
+    unicorn.hardirq(e->env, vector, 1);
+    return true;
+}
+
+/* INT n: Unicorn moves EIP past the instruction before it reports the interrupt. A fault during delivery
+ * must restart at the instruction itself, so its address is kept here and put back in on_interrupt. */
+void helper_raise_interrupt_x86_64(void *env, int vector, int next_eip_addend)
+{
+    Engine *e = of_env(env);
+    if (e) e->int_rip = U64(env, ENV_RIP);
+    unicorn.raise_interrupt(env, vector, next_eip_addend);
+}
+
+static void on_interrupt(void *uc, uint32_t vector, void *data)
+{
+    Engine *e = data;
+    (void)uc, (void)vector;
+    if (U32(e->env, ENV_EXCEPTION_IS_INT) && e->int_rip != UINT64_MAX) {
+        U64(e->env, ENV_RIP) = e->int_rip;
+        e->int_rip = UINT64_MAX;
+    }
+    unicorn.do_interrupt(e->cs);
+}
+
+static bool on_invalid_instruction(void *uc, void *data)
+{
+    (void)uc;
+    unicorn.do_interrupt(((Engine *)data)->cs);
+    return true;
+}
+
+/* Called on a fault during the delivery of a double fault: the processor shuts down. */
+void qemu_system_reset_request(void *uc)
+{
+    Engine *e = of_uc(uc);
+    if (e)
+        e->triple_fault = true;
+    else
+        unicorn.reset_request(uc);
+}
+
+/* ------------------------------------------------------------------ SYSCALL, SYSENTER, MSRs, CPUID -- */
+
+enum {
+    DESC_G = 1 << 23, DESC_B = 1 << 22, DESC_L = 1 << 21, DESC_P = 1 << 15, DESC_S = 1 << 12,
+    DESC_CODE = 1 << 11, DESC_RW = 1 << 9, DESC_A = 1 << 8,
+};
+
+static void flat_segment(uint8_t *env, int number, uint32_t selector, uint32_t flags)
+{
+    uint8_t *segment = AT(env, ENV_SEGS + SEGMENT_BYTES * number);
+    U32(segment, 0) = selector;
+    U64(segment, SEGMENT_BASE) = 0;
+    U32(segment, SEGMENT_LIMIT) = 0xffffffff;
+    U32(segment, SEGMENT_FLAGS) = DESC_G | DESC_P | DESC_S | DESC_RW | DESC_A | flags;
+}
+
+static void enter_kernel(uint8_t *env, uint32_t selector, bool code64)
+{
+    flat_segment(env, SEG_CS, selector & 0xfffc, DESC_CODE | (code64 ? DESC_L : DESC_B));
+    flat_segment(env, SEG_SS, (selector + 8) & 0xfffc, DESC_B);
+    unicorn.update_hflags(env);
+}
+
+static void clear_eflags(uint8_t *env, uint64_t flags, uint64_t clear)
+{
+    uint64_t wanted = flags & ~clear;
+    unicorn.write_eflags(env, wanted, ~0u);
+    U64(env, ENV_EFLAGS) = (U64(env, ENV_EFLAGS) & ~EFLAGS_SYSTEM) | (wanted & EFLAGS_SYSTEM) | 2;
+}
+
+/* AMD64 Architecture Programmer's Manual 3, SYSCALL */
+void helper_syscall_x86_64(void *env, int length)
+{
+    if (!of_env(env)) {
+        unicorn.helper_syscall(env, length);
+        return;
+    }
+    if (!(U64(env, ENV_EFER) & 1))
+        unicorn.raise_err(env, EXC_UD, 0, (uintptr_t)__builtin_return_address(0));
+    uint32_t selector = U64(env, ENV_STAR) >> 32 & 0xffff, hflags = U32(env, ENV_HFLAGS);
+    uint64_t flags = unicorn.read_eflags(env), next = U64(env, ENV_RIP) + length;
+    if (hflags & HF_LMA) {
+        U64(env, RCX * 8) = next;
+        U64(env, R11 * 8) = flags & ~(uint64_t)EFLAGS_RF;
+        clear_eflags(env, flags, U64(env, ENV_FMASK) | EFLAGS_RF);
+        enter_kernel(env, selector, true);
+        U64(env, ENV_RIP) = hflags & HF_CS64 ? U64(env, ENV_LSTAR) : U64(env, ENV_CSTAR);
+    } else {
+        U64(env, RCX * 8) = (uint32_t)next;
+        clear_eflags(env, flags, EFLAGS_IF | EFLAGS_RF | EFLAGS_VM);
+        enter_kernel(env, selector, false);
+        U64(env, ENV_RIP) = (uint32_t)U64(env, ENV_STAR);
+    }
+}
+
+/* Intel SDM 2, SYSENTER */
+void helper_sysenter_x86_64(void *env, int length)
+{
+    if (!of_env(env)) {
+        unicorn.helper_sysenter(env, length);
+        return;
+    }
+    uint32_t selector = U32(env, ENV_SYSENTER_CS);
+    if (!(selector & 0xfffc))
+        unicorn.raise_err(env, EXC_GP, 0, (uintptr_t)__builtin_return_address(0));
+    clear_eflags(env, unicorn.read_eflags(env), EFLAGS_IF | EFLAGS_RF | EFLAGS_VM);
+    enter_kernel(env, selector, (U32(env, ENV_HFLAGS) & HF_LMA) != 0);
+    U64(env, RSP * 8) = U64(env, ENV_SYSENTER_ESP);
+    U64(env, ENV_RIP) = U64(env, ENV_SYSENTER_EIP);
+}
+
+enum { MSR_APIC_BASE = 0x1b };
+
+void helper_rdmsr_x86_64(void *env)
+{
+    Engine *e = of_env(env);
+    if (e && U32(env, RCX * 8) == MSR_APIC_BASE) {
+        U64(env, RAX * 8) = (uint32_t)e->apic_base;
+        U64(env, RDX * 8) = e->apic_base >> 32;
+    } else {
+        unicorn.rdmsr(env);
+    }
+}
+
+void helper_wrmsr_x86_64(void *env)
+{
+    Engine *e = of_env(env);
+    if (e && U32(env, RCX * 8) == MSR_APIC_BASE)
+        e->apic_base = (uint64_t)U32(env, RDX * 8) << 32 | U32(env, RAX * 8);
+    else
+        unicorn.wrmsr(env);
+}
+
+static void read_cpuid(Engine *e, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    unicorn.cpuid(e->env, leaf, subleaf, &out[0], &out[1], &out[2], &out[3]);
+    for (size_t i = 0; i < e->cpuid_count; i++)
+        if (e->cpuid[i].leaf == leaf)
+            for (int r = 0; r < 4; r++)
+                out[r] = (out[r] & e->cpuid[i].keep[r]) | e->cpuid[i].set[r];
+}
+
+void helper_cpuid_x86_64(void *env)
+{
+    Engine *e = of_env(env);
+    if (!e) {
+        unicorn.helper_cpuid(env);
+        return;
+    }
+    unicorn.svm_check(env, 0x72 /* CPUID intercept */, 0, (uintptr_t)__builtin_return_address(0));
+    uint32_t out[4];
+    read_cpuid(e, U32(env, RAX * 8), U32(env, RCX * 8), out);
+    U64(env, RAX * 8) = out[0];
+    U64(env, RBX * 8) = out[1];
+    U64(env, RCX * 8) = out[2];
+    U64(env, RDX * 8) = out[3];
+}
+
+/* ------------------------------------------------------------------ I/O ports ----------------------- */
+
+static int mmu_index(uint8_t *env)
+{
+    uint32_t hflags = U32(env, ENV_HFLAGS);
+    if ((hflags & HF_CPL) == 3) return MMU_USER;
+    return !(hflags & HF_SMAP) || (U64(env, ENV_EFLAGS) & EFLAGS_AC) ? MMU_KNOSMAP : MMU_KSMAP;
+}
+
+/* Intel SDM 1, 19.5: with CPL > IOPL, and always in virtual-8086 mode, every port's bit in the TSS's
+ * permission map must be clear. Raises #GP otherwise, and does not return then. */
+static void check_permission(uint8_t *env, uint32_t port, int width, uintptr_t ra)
+{
+    uint32_t cpl = U32(env, ENV_HFLAGS) & HF_CPL;
+    uint64_t eflags = U64(env, ENV_EFLAGS);
+    if (!(U64(env, ENV_CR) & 1)) return;
+    if (cpl <= (eflags >> EFLAGS_IOPL_SHIFT & 3) && !(eflags & EFLAGS_VM)) return;
+    uint8_t *tr = AT(env, ENV_TR);
+    uint32_t flags = U32(tr, SEGMENT_FLAGS), limit = U32(tr, SEGMENT_LIMIT);
+    uint32_t type = flags >> 8 & 15;
+    if ((flags & DESC_P) && (type == 9 || type == 11) && limit >= 103) {
+        int index = U32(env, ENV_HFLAGS) & HF_SMAP ? MMU_KSMAP : MMU_KNOSMAP;
+        uint64_t base = U64(tr, SEGMENT_BASE);
+        uint32_t map = unicorn.lduw_mmuidx(env, base + 0x66, index, ra) + (port >> 3);
+        if (map + 1 <= limit) {
+            uint32_t bits = unicorn.lduw_mmuidx(env, base + map, index, ra) >> (port & 7);
+            if (!(bits & ((1u << width) - 1))) return;
+        }
+    }
+    unicorn.raise_err(env, EXC_GP, 0, ra);
+}
+
+/* A string instruction in progress at the current IN or OUT. */
+struct string {
+    uint64_t address;                       /* linear, of the current element */
+    size_t count;                           /* elements that fit in the count register and in the page */
+    uint64_t index_mask;
+    int index_register;
+};
+
+/* Find out whether the instruction that is executing is REP INS/OUTS, and how far it can go at once: to the
+ * end of the page, forward only. The instruction has been fetched, so its bytes can be read again. */
+static bool find_string(Engine *e, int width, bool out, uintptr_t ra, struct string *s)
+{
+    uint8_t *env = e->env;
+    unicorn.restore_state(e->cs, ra, false);
+    if ((int32_t)U32(env, ENV_DF) != 1) return false;
+    uint32_t hflags = U32(env, ENV_HFLAGS);
+    bool code64 = hflags & HF_CS64, rep = false;
+    int address_bits = code64 ? 64 : hflags & HF_CS32 ? 32 : 16, segment = out ? SEG_DS : SEG_ES;
+    uint64_t rip = U64(env, ENV_SEGS + SEG_CS * SEGMENT_BYTES + SEGMENT_BASE) + U64(env, ENV_RIP);
+    for (int i = 0;; i++) {
+        uint8_t byte = (uint8_t)unicorn.ldub_code(env, code64 ? rip + i : (uint32_t)(rip + i));
+        if (byte == 0xf3 || byte == 0xf2) rep = true;
+        else if (byte == 0x67) address_bits = address_bits == 32 ? 16 + code64 * 16 : 32;
+        else if (out && byte == 0x26) segment = SEG_ES;
+        else if (out && byte == 0x2e) segment = SEG_CS;
+        else if (out && byte == 0x36) segment = SEG_SS;
+        else if (out && byte == 0x3e) segment = SEG_DS;
+        else if (out && byte == 0x64) segment = SEG_FS;
+        else if (out && byte == 0x65) segment = SEG_GS;
+        else if (byte == 0x66 || byte == 0x26 || byte == 0x2e || byte == 0x36 || byte == 0x3e || byte == 0x64 ||
+                 byte == 0x65 || (code64 && (byte & 0xf0) == 0x40)) continue;
+        else {
+            if (!rep || (byte & 0xfe) != (out ? 0x6e : 0x6c)) return false;
+            break;
+        }
+        if (i == 14) return false;
+    }
+    uint64_t mask = address_bits == 64 ? UINT64_MAX : (1ull << address_bits) - 1;
+    int index = out ? RSI : RDI;
+    uint64_t offset = U64(env, index * 8) & mask, count = U64(env, RCX * 8) & mask;
+    uint64_t base = code64 && segment != SEG_FS && segment != SEG_GS
+                        ? 0 : U64(env, ENV_SEGS + segment * SEGMENT_BYTES + SEGMENT_BASE);
+    uint64_t address = base + offset;
+    if (!code64) address = (uint32_t)address;
+    size_t room = (4096 - (address & 4095)) / width;
+    if (address_bits == 16 && room > (0x10000 - offset) / width) room = (0x10000 - offset) / width;
+    *s = (struct string){address, count < room ? count : room, mask, index};
+    return s->count > 1;
+}
+
+/* All but the last of *moved* elements are done: the instruction's own iteration does the last. */
+static void advance_string(Engine *e, const struct string *s, size_t moved, int width)
+{
+    int registers[2] = {s->index_register, RCX};
+    uint64_t change[2] = {(moved - 1) * width, -(uint64_t)(moved - 1)};
+    for (int i = 0; i < 2; i++) {
+        uint64_t *reg = AT(e->env, registers[i] * 8);
+        uint64_t value = (*reg + change[i]) & s->index_mask;
+        *reg = s->index_mask == 0xffff ? (*reg & ~0xffffull) | value : value;
+    }
+}
+
+/* Move as much of a REP INS as the device has ready. Returns false to take the ordinary way. */
+static bool read_string(Engine *e, uint32_t port, int width, uintptr_t ra, uint32_t *first)
+{
+    struct string s;
+    if (!find_string(e, width, false, ra, &s)) return false;
+    uint8_t *host = unicorn.tlb_vaddr_to_host(e->env, s.address, ACCESS_STORE, mmu_index(e->env));
+    if (!host) return false;                /* device memory, or a page with translated code */
+    PyObject *key = PyLong_FromLong((long)port), *reader = key ? PyDict_GetItem(e->string_readers, key) : NULL;
+    Py_XDECREF(key);
+    if (!reader) return false;
+    PyObject *data = PyObject_CallFunction(reader, "in", width, (Py_ssize_t)s.count);
+    if (!data) {
+        callback_failed(e);
+        return false;
+    }
+    Py_buffer view;
+    bool done = false;
+    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
+        callback_failed(e);
+    } else {
+        size_t got = (size_t)view.len / width;
+        if (got > s.count) got = s.count;
+        if (got) {
+            *first = 0;
+            memcpy(first, view.buf, width);
+            memcpy(host, view.buf, got * width);
+            advance_string(e, &s, got, width);
+            /* The instruction still stores its element, at the address it computed before the call: the
+             * first one. What it stores is what is there already. */
+            done = true;
+        }
+        PyBuffer_Release(&view);
+    }
+    Py_DECREF(data);
+    return done;
+}
+
+static bool write_string(Engine *e, uint32_t port, int width, uintptr_t ra)
+{
+    struct string s;
+    if (!find_string(e, width, true, ra, &s)) return false;
+    uint8_t *host = unicorn.tlb_vaddr_to_host(e->env, s.address, ACCESS_LOAD, mmu_index(e->env));
+    if (!host) return false;
+    PyObject *key = PyLong_FromLong((long)port), *writer = key ? PyDict_GetItem(e->string_writers, key) : NULL;
+    Py_XDECREF(key);
+    if (!writer) return false;
+    PyObject *result = PyObject_CallFunction(writer, "iy#", width, host, (Py_ssize_t)(s.count * width));
+    if (!result) {
+        callback_failed(e);
+        return true;
+    }
+    long taken = PyLong_AsLong(result) / width;
+    Py_DECREF(result);
+    if (taken < 1) return false;
+    if ((size_t)taken > s.count) taken = (long)s.count;
+    advance_string(e, &s, (size_t)taken, width);
+    return true;
+}
+
+static uint32_t port_in(Engine *e, uint32_t port, int width, uintptr_t ra)
+{
+    check_permission(e->env, port, width, ra);
+    uint32_t first;
+    if ((((uint8_t *)e->string_ports.buf)[port] & 1) && read_string(e, port, width, ra, &first)) return first;
+    int w = width_index(width);
+    PyObject *handler = PyList_GET_ITEM(e->readers[w], port), *result;
+    if (handler != Py_None)
+        result = PyObject_CallOneArg(handler, PyList_GET_ITEM(e->offsets[w], port));
+    else
+        result = PyObject_CallMethod(e->ports, "read", "Ii", port, width);
+    if (!result) {
+        callback_failed(e);
+        return 0xffffffff;
+    }
+    unsigned long value = PyLong_AsUnsignedLongMask(result);
+    Py_DECREF(result);
+    if (value == (unsigned long)-1 && PyErr_Occurred()) callback_failed(e);
+    return (uint32_t)value;
+}
+
+static void port_out(Engine *e, uint32_t port, int width, uint32_t value, uintptr_t ra)
+{
+    check_permission(e->env, port, width, ra);
+    if ((((uint8_t *)e->string_ports.buf)[port] & 2) && write_string(e, port, width, ra)) return;
+    int w = width_index(width);
+    PyObject *handler = PyList_GET_ITEM(e->writers[w], port), *result = NULL;
+    if (handler != Py_None) {
+        PyObject *number = PyLong_FromUnsignedLong(value);
+        PyObject *args[2] = {PyList_GET_ITEM(e->offsets[w], port), number};
+        if (number) result = PyObject_Vectorcall(handler, args, 2, NULL);
+        Py_XDECREF(number);
+    } else {
+        result = PyObject_CallMethod(e->ports, "write", "IiI", port, width, value);
+    }
+    if (result)
+        Py_DECREF(result);
+    else
+        callback_failed(e);
+}
+
+#define PORT_FUNCTIONS(suffix, type, width)                                             \
+    type cpu_in##suffix##_x86_64(void *uc, uint32_t port, uintptr_t ra)                 \
+    {                                                                                   \
+        Engine *e = of_uc(uc);                                                          \
+        return e ? (type)port_in(e, port & 0xffff, width, ra) : unicorn.in##suffix(uc, port, ra); \
+    }                                                                                   \
+    void cpu_out##suffix##_x86_64(void *uc, uint32_t port, type value, uintptr_t ra)    \
+    {                                                                                   \
+        Engine *e = of_uc(uc);                                                          \
+        if (e)                                                                          \
+            port_out(e, port & 0xffff, width, value, ra);                               \
+        else                                                                            \
+            unicorn.out##suffix(uc, port, value, ra);                                   \
+    }
+PORT_FUNCTIONS(b, uint8_t, 1)
+PORT_FUNCTIONS(w, uint16_t, 2)
+PORT_FUNCTIONS(l, uint32_t, 4)
+
+/* ------------------------------------------------------------------ memory -------------------------- */
+
+/* Everything that is not RAM or ROM. *data* is the guest physical address of the window's first byte. */
+static uint64_t on_load(void *uc, uint64_t offset, unsigned size, void *data)
+{
+    Engine *e = of_uc(uc);
+    if (!e) return 0;
+    PyObject *result = PyObject_CallFunction(e->load, "KI", (unsigned long long)((uintptr_t)data + offset), size);
+    if (!result) {
+        callback_failed(e);
+        return 0;
+    }
+    unsigned long long value = PyLong_AsUnsignedLongLongMask(result);
+    Py_DECREF(result);
+    return value;
+}
+
+static void on_store(void *uc, uint64_t offset, unsigned size, uint64_t value, void *data)
+{
+    Engine *e = of_uc(uc);
+    if (!e) return;
+    if (size < 8) value &= (1ull << 8 * size) - 1;
+    PyObject *result = PyObject_CallFunction(e->store, "KIK", (unsigned long long)((uintptr_t)data + offset),
+                                             size, (unsigned long long)value);
+    if (result)
+        Py_DECREF(result);
+    else
+        callback_failed(e);
+}
+
+/* A store to ROM: the address space knows whether anything listens there. Handled in any case. */
+static bool on_rom_write(void *uc, int type, uint64_t address, int size, int64_t value, void *data)
+{
+    (void)type, (void)data;
+    on_store(uc, address, (unsigned)size, (uint64_t)value, NULL);
+    return true;
+}
+
+/* Unicorn flushes page by page, which takes seconds for a large window. Drop the translations once, flush
+ * once, and take the mapping away as if no CPU was there. */
+void memory_unmap_x86_64(void *uc, void *region)
+{
+    Engine *e = of_uc(uc);
+    if (!e) {
+        unicorn.memory_unmap(uc, region);
+        return;
+    }
+    unicorn.tlb_flush(e->cs);
+    *(void **)AT(uc, UC_CPU) = NULL;
+    unicorn.memory_unmap(uc, region);
+    *(void **)AT(uc, UC_CPU) = e->cs;
+}
+
+struct tlb { uint8_t *table; uint64_t mask; uint8_t *victims, *iotlb; };
+
+static struct tlb tlb_of_mode(void *cs, int mode)
+{
+    uint8_t *fast = AT(cs, CS_TLB + TLB_FAST + TLB_FAST_BYTES * mode);
+    uint8_t *desc = AT(cs, CS_TLB + TLB_DESC + TLB_DESC_BYTES * mode);
+    return (struct tlb){*(uint8_t **)AT(fast, 8), U64(fast, 0), AT(desc, DESC_VTABLE),
+                        *(uint8_t **)AT(desc, DESC_IOTLB)};
+}
+
+static void hide_code_entry(uint8_t *entry, uint64_t host_page)
+{
+    uint64_t tag = U64(entry, ENTRY_CODE);
+    if (tag != UINT64_MAX && (tag & ~0xfffull) + U64(entry, ENTRY_ADDEND) == host_page)
+        U64(entry, ENTRY_CODE) = UINT64_MAX;
+}
+
+/* The page at *host_page* is plain data from now on: a later fetch must come through the fill below. */
+static void forget_code_page(Engine *e, uint64_t ram, uint64_t host_page)
+{
+    unicorn.tb_invalidate(e->uc, ram << 12, (ram << 12) + 4096);
+    e->holds_code[ram] = 0;
+    for (int mode = 0; mode < MMU_MODES; mode++) {
+        struct tlb tlb = tlb_of_mode(e->cs, mode);
+        for (uint64_t at = 0; at <= tlb.mask; at += TLB_ENTRY_BYTES) hide_code_entry(tlb.table + at, host_page);
+        for (int i = 0; i < TLB_VICTIMS; i++) hide_code_entry(tlb.victims + TLB_ENTRY_BYTES * i, host_page);
+    }
+}
+
+/* Fast stores. Unicorn treats a store to an executable page as a possible change of code, for ever, which
+ * is every page of a guest without NX. Here each RAM page knows whether it holds translated code:
+ *   fetch fill       the page becomes a code page: stores to it are checked from now on
+ *   data fill        of a page without code: its execute permission is hidden (a later fetch comes here
+ *                    first), and stores go at full speed
+ *   store fill       of a code page through a mapping that cannot execute: the page is being recycled, so its
+ *                    translations are dropped and it becomes data */
+bool x86_cpu_tlb_fill_x86_64(void *cs, uint64_t address, int size, int access, int mode, bool probe, uintptr_t ra)
+{
+    if (!unicorn.tlb_fill(cs, address, size, access, mode, probe, ra)) return false;
+    Engine *e = of_cs(cs);
+    if (!e) return true;
+    struct tlb tlb = tlb_of_mode(cs, mode);
+    uint64_t index = (address >> 12) & (tlb.mask / TLB_ENTRY_BYTES), page = address & ~0xfffull;
+    uint8_t *entry = tlb.table + TLB_ENTRY_BYTES * index;
+    uint64_t write = U64(entry, ENTRY_WRITE), read = U64(entry, ENTRY_READ);
+    if ((write != UINT64_MAX && write & (TLB_MMIO | TLB_DISCARD_WRITE)) || (read != UINT64_MAX && read & TLB_MMIO))
+        return true;
+    uint64_t ram = (U64(tlb.iotlb, 16 * index) + page) >> 12, host_page = page + U64(entry, ENTRY_ADDEND);
+    if (ram >= MAX_RAM_PAGES) return true;
+    if (access == ACCESS_FETCH) {
+        if (!e->holds_code[ram]) {
+            e->holds_code[ram] = 1;
+            unicorn.tlb_reset_dirty(cs, host_page, 4096);
+        }
+        return true;
+    }
+    bool executable = U64(entry, ENTRY_CODE) != UINT64_MAX;
+    if (e->holds_code[ram] && access == ACCESS_STORE && !executable) forget_code_page(e, ram, host_page);
+    if (!e->holds_code[ram]) {
+        U64(entry, ENTRY_CODE) = UINT64_MAX;
+        if (write != UINT64_MAX) U64(entry, ENTRY_WRITE) = write & ~TLB_NOTDIRTY;
+    } else if (!executable) {
+        U64(entry, ENTRY_CODE) = page | TLB_INVALID;    /* keeps Unicorn from opening fast stores itself */
+    }
+    return true;
+}
+
+/* Redundant with the above: every page that code was read from has been through a fetch fill. */
+void tlb_reset_dirty_by_vaddr_x86_64(void *cs, uint64_t start, uint64_t length)
+{
+    if (!of_cs(cs)) unicorn.tlb_reset_dirty_by_vaddr(cs, start, length);
+}
+
+/* ------------------------------------------------------------------ the watcher --------------------- */
+
+/* Sleeps in poll() on the event loop's epoll descriptor and kicks the CPU once when something is ready. It
+ * then waits to be armed again, because the descriptor stays ready until the machine has dealt with it. */
+static void *watch(void *argument)
+{
+    Engine *e = argument;
+    uint64_t drained;
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+    while (!atomic_load(&e->quit)) {
+        struct pollfd fds[2] = {{e->control_fd, POLLIN, 0}, {e->watch_fd, POLLIN, 0}};
+        if (poll(fds, atomic_load(&e->fired) ? 1 : 2, -1) < 0 && errno != EINTR) break;
+        if (fds[0].revents & POLLIN && read(e->control_fd, &drained, 8) < 0 && errno != EAGAIN) break;
+        if (!atomic_load(&e->fired) && fds[1].revents) {
+            atomic_store(&e->fired, 1);
+            kick(e);
+        }
+    }
+    return NULL;
+}
+
+static void wake_watcher(Engine *e)
+{
+    uint64_t one = 1;
+    while (write(e->control_fd, &one, 8) < 0 && errno == EINTR) {}
+}
+
+/* ------------------------------------------------------------------ Python: Engine ------------------ */
+
+static PyObject *unicorn_error(const char *what, int code)
+{
+    return PyErr_Format(PyExc_RuntimeError, "%s: %s", what, unicorn.strerror(code));
+}
+
+static int Engine_init(Engine *e, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"model", NULL};
+    int model = 0, code;
+    size_t hook;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|i", names, &model)) return -1;
+    if (!unicorn.open) {
+        PyErr_SetString(PyExc_RuntimeError, "bind() has not been called");
+        return -1;
+    }
+    e->watch_fd = e->control_fd = -1;
+    e->int_rip = UINT64_MAX;
+    e->apic_base = 0xfee00900;
+    if ((code = unicorn.open(UC_ARCH_X86, UC_MODE_64, &e->uc))) {
+        unicorn_error("uc_open", code);
+        return -1;
+    }
+    if ((code = unicorn.ctl(e->uc, UC_CTL_WRITE(UC_CTL_CPU_MODEL, 1), model))) {
+        unicorn_error("CPU model", code);
+        return -1;
+    }
+    if ((code = unicorn.ctl(e->uc, UC_CTL_WRITE(UC_CTL_USE_EXITS, 1), 1))) {     /* else address 0 ends a run */
+        unicorn_error("exits", code);
+        return -1;
+    }
+    uint64_t rip;
+    unicorn.reg_read(e->uc, 41 /* RIP */, &rip);        /* the first use creates the CPU */
+    e->cs = *(void **)AT(e->uc, UC_CPU);
+    e->env = AT(e->cs, CS_ENV);
+    U8(e->uc, UC_NO_EXIT_REQUEST) = 1;                  /* leave blocks at their heads only: exact restarts */
+    e->holds_code = mmap(NULL, MAX_RAM_PAGES, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (e->holds_code == MAP_FAILED) {
+        e->holds_code = NULL;
+        PyErr_NoMemory();
+        return -1;
+    }
+    if ((code = unicorn.hook_add(e->uc, &hook, UC_HOOK_INTR, on_interrupt, e, 1, 0)) ||
+        (code = unicorn.hook_add(e->uc, &hook, UC_HOOK_INSN_INVALID, on_invalid_instruction, e, 1, 0)) ||
+        (code = unicorn.hook_add(e->uc, &hook, UC_HOOK_MEM_WRITE_PROT, on_rom_write, e, 1, 0))) {
+        unicorn_error("uc_hook_add", code);
+        return -1;
+    }
+    e->next = engines;
+    engines = e;
+    return 0;
+}
+
+static int Engine_traverse(Engine *e, visitproc visit, void *arg)
+{
+    for (int w = 0; w < WIDTHS; w++) {
+        Py_VISIT(e->readers[w]);
+        Py_VISIT(e->writers[w]);
+        Py_VISIT(e->offsets[w]);
+    }
+    Py_VISIT(e->ports);
+    Py_VISIT(e->string_readers);
+    Py_VISIT(e->string_writers);
+    Py_VISIT(e->acknowledge);
+    Py_VISIT(e->load);
+    Py_VISIT(e->store);
+    for (int i = 0; i < 3; i++) Py_VISIT(e->error[i]);
+    return 0;
+}
+
+static int Engine_clear(Engine *e)
+{
+    for (int w = 0; w < WIDTHS; w++) {
+        Py_CLEAR(e->readers[w]);
+        Py_CLEAR(e->writers[w]);
+        Py_CLEAR(e->offsets[w]);
+    }
+    if (e->string_ports.obj) PyBuffer_Release(&e->string_ports);
+    Py_CLEAR(e->ports);
+    Py_CLEAR(e->string_readers);
+    Py_CLEAR(e->string_writers);
+    Py_CLEAR(e->acknowledge);
+    Py_CLEAR(e->load);
+    Py_CLEAR(e->store);
+    for (int i = 0; i < 3; i++) Py_CLEAR(e->error[i]);
+    return 0;
+}
+
+static void stop_watching(Engine *e)
+{
+    if (!e->watching) return;
+    atomic_store(&e->quit, 1);
+    wake_watcher(e);
+    pthread_join(e->watcher, NULL);
+    close(e->control_fd);
+    e->watching = false;
+}
+
+static void Engine_dealloc(Engine *e)
+{
+    PyObject_GC_UnTrack(e);
+    stop_watching(e);
+    for (Engine **link = &engines; *link; link = &(*link)->next)
+        if (*link == e) {
+            *link = e->next;
+            break;
+        }
+    if (e->uc) unicorn.close(e->uc);
+    if (e->holds_code) munmap(e->holds_code, MAX_RAM_PAGES);
+    PyMem_Free(e->cpuid);
+    Engine_clear(e);
+    Py_TYPE(e)->tp_free(e);
+}
+
+static int take_lists(PyObject *ports, const char *name, PyObject *out[WIDTHS])
+{
+    PyObject *table = PyObject_GetAttrString(ports, name);
+    if (!table) return -1;
+    for (int w = 0; w < WIDTHS; w++) {
+        PyObject *width = PyLong_FromLong(1 << w), *list = width ? PyObject_GetItem(table, width) : NULL;
+        Py_XDECREF(width);
+        if (!list || !PyList_Check(list) || PyList_GET_SIZE(list) != 0x10000) {
+            Py_XDECREF(list);
+            Py_DECREF(table);
+            if (!PyErr_Occurred()) PyErr_Format(PyExc_TypeError, "ports.%s is not three lists of 65536", name);
+            return -1;
+        }
+        Py_XSETREF(out[w], list);
+    }
+    Py_DECREF(table);
+    return 0;
+}
+
+PyDoc_STRVAR(connect_doc,
+"connect(ports, load, store, acknowledge)\n\n"
+"Join the CPU to its board: the PortSpace; load(address, width) and store(address, width, value) for memory\n"
+"that is not plain RAM; acknowledge() -> vector for the INTA cycle.");
+
+static PyObject *Engine_connect(Engine *e, PyObject *args)
+{
+    PyObject *ports, *load, *store, *acknowledge;
+    if (!PyArg_ParseTuple(args, "OOOO", &ports, &load, &store, &acknowledge)) return NULL;
+    if (take_lists(ports, "readers", e->readers) || take_lists(ports, "writers", e->writers) ||
+        take_lists(ports, "offsets", e->offsets))
+        return NULL;
+    PyObject *flags = PyObject_GetAttrString(ports, "string_ports");
+    if (!flags) return NULL;
+    if (e->string_ports.obj) PyBuffer_Release(&e->string_ports);
+    int failed = PyObject_GetBuffer(flags, &e->string_ports, PyBUF_SIMPLE);
+    Py_DECREF(flags);
+    if (failed) return NULL;
+    if (e->string_ports.len != 0x10000) return PyErr_Format(PyExc_ValueError, "ports.string_ports is not 65536 bytes");
+    Py_XSETREF(e->string_readers, PyObject_GetAttrString(ports, "string_readers"));
+    Py_XSETREF(e->string_writers, PyObject_GetAttrString(ports, "string_writers"));
+    if (!e->string_readers || !PyDict_Check(e->string_readers) || !e->string_writers ||
+        !PyDict_Check(e->string_writers))
+        return PyErr_Format(PyExc_TypeError, "ports.string_readers and string_writers must be dicts");
+    Py_XSETREF(e->ports, Py_NewRef(ports));
+    Py_XSETREF(e->load, Py_NewRef(load));
+    Py_XSETREF(e->store, Py_NewRef(store));
+    Py_XSETREF(e->acknowledge, Py_NewRef(acknowledge));
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(map_ram_doc,
+"map_ram(address, host_address, size, readonly)\n\nShow host memory to the guest. All page aligned.");
+
+static PyObject *Engine_map_ram(Engine *e, PyObject *args)
+{
+    unsigned long long address, host, size;
+    int readonly, code;
+    if (!PyArg_ParseTuple(args, "KKKp", &address, &host, &size, &readonly)) return NULL;
+    code = unicorn.mem_map_ptr(e->uc, address, size, readonly ? UC_PROT_READ | UC_PROT_EXEC : UC_PROT_ALL,
+                               (void *)(uintptr_t)host);
+    if (code) return unicorn_error("map RAM", code);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(map_io_doc, "map_io(address, size)\n\nSend the guest's accesses there to load() and store().");
+
+static PyObject *Engine_map_io(Engine *e, PyObject *args)
+{
+    unsigned long long address, size;
+    if (!PyArg_ParseTuple(args, "KK", &address, &size)) return NULL;
+    void *base = (void *)(uintptr_t)address;
+    int code = unicorn.mmio_map(e->uc, address, size, on_load, base, on_store, base);
+    if (code) return unicorn_error("map I/O", code);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(unmap_doc,
+"unmap(address, size, host_address=0)\n\nTake away exactly what one map_ram (with its host address) or map_io put there.");
+
+static PyObject *Engine_unmap(Engine *e, PyObject *args)
+{
+    unsigned long long address, size, host = 0;
+    if (!PyArg_ParseTuple(args, "KK|K", &address, &size, &host)) return NULL;
+    if (host) {                             /* the RAM addresses may be given to another block later */
+        uint64_t ram = unicorn.ram_addr_from_host(e->uc, (void *)(uintptr_t)host);
+        if (ram != UINT64_MAX) {
+            unicorn.tb_invalidate(e->uc, ram, ram + size);
+            for (uint64_t page = ram >> 12; page < (ram + size) >> 12 && page < MAX_RAM_PAGES; page++)
+                if (e->holds_code[page]) e->holds_code[page] = 0;
+        }
+    }
+    int code = unicorn.mem_unmap(e->uc, address, size);
+    if (code) return unicorn_error("unmap", code);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(ram_written_doc,
+"ram_written(host_address, length)\n\nA device stored into RAM: drop what was translated from there.");
+
+static PyObject *Engine_ram_written(Engine *e, PyObject *args)
+{
+    unsigned long long host, length;
+    if (!PyArg_ParseTuple(args, "KK", &host, &length)) return NULL;
+    while (length) {
+        uint64_t run = 4096 - (host & 4095);
+        if (run > length) run = length;
+        uint64_t ram = unicorn.ram_addr_from_host(e->uc, (void *)(uintptr_t)host);
+        if (ram != UINT64_MAX && ram >> 12 < MAX_RAM_PAGES && e->holds_code[ram >> 12])
+            unicorn.tb_invalidate(e->uc, ram, ram + run);
+        host += run;
+        length -= run;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(run_doc,
+"run() -> str\n\n"
+"Run the guest until something needs the machine: 'kicked', 'halted' (no interrupt can be taken), or\n"
+"'shutdown' (triple fault). Raises what a callback raised.");
+
+static PyObject *Engine_run(Engine *e, PyObject *unused)
+{
+    (void)unused;
+    if (e->running) return PyErr_Format(PyExc_RuntimeError, "the CPU is running already");
+    const char *reason = NULL;
+    e->running = true;
+    U8(e->cs, CS_CREATED) = 1;
+    U8(e->cs, CS_STOP) = U8(e->cs, CS_STOPPED) = 0;
+    U32(e->uc, UC_NESTED_LEVEL) = 1;
+    while (!reason) {
+        U8(e->uc, UC_STOP_REQUEST) = U8(e->uc, UC_QUIT_REQUEST) = 0;
+        U32(e->uc, UC_INVALID_ERROR) = 0;
+        int result = unicorn.cpu_exec(e->uc, e->cs);
+        if (e->error[0]) break;
+        if (e->triple_fault) {
+            e->triple_fault = false;
+            reason = "shutdown";
+        } else if (U32(e->uc, UC_INVALID_ERROR)) {
+            PyErr_Format(PyExc_RuntimeError, "the CPU stopped at %#llx: %s",
+                         (unsigned long long)U64(e->env, ENV_RIP), unicorn.strerror(U32(e->uc, UC_INVALID_ERROR)));
+            break;
+        } else if (atomic_exchange(&e->kicked, 0)) {
+            reason = "kicked";
+        } else if (result == EXCP_HLT || result == EXCP_HALTED) {
+            reason = "halted";
+        }                                   /* else PAUSE, a debug register, a full code buffer: go on */
+    }
+    U32(e->uc, UC_NESTED_LEVEL) = 0;
+    e->running = false;
+    if (e->error[0]) {
+        PyErr_Restore(e->error[0], e->error[1], e->error[2]);
+        e->error[0] = e->error[1] = e->error[2] = NULL;
+        return NULL;
+    }
+    return reason ? PyUnicode_FromString(reason) : NULL;
+}
+
+PyDoc_STRVAR(kick_doc, "kick()\n\nMake run() return soon. May be called from any thread.");
+
+static PyObject *Engine_kick(Engine *e, PyObject *unused)
+{
+    (void)unused;
+    kick(e);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(set_irq_doc, "set_irq(level)\n\nThe INTR pin, as the interrupt controller drives it.");
+
+static PyObject *Engine_set_irq(Engine *e, PyObject *level)
+{
+    if (PyObject_IsTrue(level)) {
+        U32(e->cs, CS_INTERRUPT_REQUEST) |= INTERRUPT_HARD;
+        break_chain(e);
+    } else {
+        U32(e->cs, CS_INTERRUPT_REQUEST) &= ~INTERRUPT_HARD;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(nmi_doc, "nmi()\n\nAn edge on the NMI pin.");
+
+static PyObject *Engine_nmi(Engine *e, PyObject *unused)
+{
+    (void)unused;
+    U32(e->cs, CS_INTERRUPT_REQUEST) |= INTERRUPT_NMI;
+    break_chain(e);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(set_a20_doc, "set_a20(open)\n\nThe A20 gate: address bit 20 passes while it is open.");
+
+static PyObject *Engine_set_a20(Engine *e, PyObject *open)
+{
+    unicorn.set_a20(e->cs, PyObject_IsTrue(open));
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(reset_doc, "reset()\n\nThe power-on state: CS base FFFF0000, IP FFF0. The A20 gate is left open.");
+
+static PyObject *Engine_reset(Engine *e, PyObject *unused)
+{
+    (void)unused;
+    void *class = *(void **)AT(e->cs, CS_CLASS);
+    (*(void (**)(void *))class)(e->cs);                 /* CPUClass.reset */
+    U64(e->env, ENV_CR + 4 * 8) = 0;                    /* Unicorn's reset leaves user-mode bits in CR4 */
+    e->apic_base = 0xfee00900;
+    e->triple_fault = false;
+    e->int_rip = UINT64_MAX;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(peek_doc, "peek(offset, size) -> int\n\nA field of the CPU's state; offsets are in registers.py.");
+
+static PyObject *Engine_peek(Engine *e, PyObject *args)
+{
+    unsigned offset, size;
+    uint64_t value = 0;
+    if (!PyArg_ParseTuple(args, "II", &offset, &size)) return NULL;
+    if (size > 8 || offset > ENV_BYTES - size) return PyErr_Format(PyExc_ValueError, "outside the CPU's state");
+    memcpy(&value, AT(e->env, offset), size);
+    return PyLong_FromUnsignedLongLong(value);
+}
+
+PyDoc_STRVAR(poke_doc, "poke(offset, size, value)\n\nSet a field; call update() after changing modes or segments.");
+
+static PyObject *Engine_poke(Engine *e, PyObject *args)
+{
+    unsigned offset, size;
+    unsigned long long value;
+    if (!PyArg_ParseTuple(args, "IIK", &offset, &size, &value)) return NULL;
+    if (size > 8 || offset > ENV_BYTES - size) return PyErr_Format(PyExc_ValueError, "outside the CPU's state");
+    memcpy(AT(e->env, offset), &value, size);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(update_doc, "update()\n\nDerive what depends on control registers and segments after poke().");
+
+static PyObject *Engine_update(Engine *e, PyObject *unused)
+{
+    (void)unused;
+    unicorn.update_hflags(e->env);
+    unicorn.tlb_flush(e->cs);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(eflags_doc, "eflags() -> int\n\nEFLAGS with the lazily computed bits.");
+
+static PyObject *Engine_eflags(Engine *e, PyObject *unused)
+{
+    (void)unused;
+    return PyLong_FromUnsignedLongLong(unicorn.read_eflags(e->env));
+}
+
+PyDoc_STRVAR(cpuid_doc, "cpuid(leaf, subleaf) -> (eax, ebx, ecx, edx)\n\nWhat the guest reads.");
+
+static PyObject *Engine_cpuid(Engine *e, PyObject *args)
+{
+    unsigned leaf, subleaf;
+    uint32_t out[4];
+    if (!PyArg_ParseTuple(args, "II", &leaf, &subleaf)) return NULL;
+    read_cpuid(e, leaf, subleaf, out);
+    return Py_BuildValue("IIII", out[0], out[1], out[2], out[3]);
+}
+
+PyDoc_STRVAR(override_cpuid_doc,
+"override_cpuid([(leaf, keep, set), ...])\n\n"
+"Change what CPUID leaves return, in order: each register of the model's value & keep | set; keep and set are\n"
+"tuples for EAX, EBX, ECX, EDX.");
+
+static PyObject *Engine_override_cpuid(Engine *e, PyObject *argument)
+{
+    PyObject *items = PySequence_Fast(argument, "a list is needed");
+    if (!items) return NULL;
+    size_t count = (size_t)PySequence_Fast_GET_SIZE(items);
+    struct cpuid_override *table = PyMem_Calloc(count + 1, sizeof *table);
+    if (!table) {
+        Py_DECREF(items);
+        return PyErr_NoMemory();
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct cpuid_override *o = &table[i];
+        if (!PyArg_ParseTuple(PySequence_Fast_GET_ITEM(items, (Py_ssize_t)i), "I(IIII)(IIII)", &o->leaf, &o->keep[0],
+                              &o->keep[1], &o->keep[2], &o->keep[3], &o->set[0], &o->set[1], &o->set[2], &o->set[3])) {
+            PyMem_Free(table);
+            Py_DECREF(items);
+            return NULL;
+        }
+    }
+    Py_DECREF(items);
+    PyMem_Free(e->cpuid);
+    e->cpuid = table;
+    e->cpuid_count = count;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(watch_doc,
+"watch(fd)\n\nStart the thread that kicks the CPU when the epoll descriptor *fd* becomes ready.");
+
+static PyObject *Engine_watch(Engine *e, PyObject *args)
+{
+    int fd;
+    if (!PyArg_ParseTuple(args, "i", &fd)) return NULL;
+    if (e->watching) return PyErr_Format(PyExc_RuntimeError, "watching already");
+    e->watch_fd = fd;
+    e->control_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (e->control_fd < 0) return PyErr_SetFromErrno(PyExc_OSError);
+    atomic_store(&e->quit, 0);
+    atomic_store(&e->fired, 0);
+    int code = pthread_create(&e->watcher, NULL, watch, e);
+    if (code) {
+        close(e->control_fd);
+        errno = code;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    e->watching = true;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(arm_doc,
+"arm()\n\nCall before looking at the event loop and running on: a later event kicks the CPU again.");
+
+static PyObject *Engine_arm(Engine *e, PyObject *unused)
+{
+    (void)unused;
+    if (e->watching && atomic_exchange(&e->fired, 0)) wake_watcher(e);
+    Py_RETURN_NONE;
+}
+
+static PyObject *Engine_close(Engine *e, PyObject *unused)
+{
+    (void)unused;
+    stop_watching(e);
+    Py_RETURN_NONE;
+}
+
+static PyObject *Engine_get_halted(Engine *e, void *closure)
+{
+    (void)closure;
+    return PyBool_FromLong(U32(e->cs, CS_HALTED) && !unicorn.pending_interrupt(e->cs, (int)U32(e->cs, CS_INTERRUPT_REQUEST)));
+}
+
+static PyMethodDef Engine_methods[] = {
+    {"connect", (PyCFunction)Engine_connect, METH_VARARGS, connect_doc},
+    {"map_ram", (PyCFunction)Engine_map_ram, METH_VARARGS, map_ram_doc},
+    {"map_io", (PyCFunction)Engine_map_io, METH_VARARGS, map_io_doc},
+    {"unmap", (PyCFunction)Engine_unmap, METH_VARARGS, unmap_doc},
+    {"ram_written", (PyCFunction)Engine_ram_written, METH_VARARGS, ram_written_doc},
+    {"run", (PyCFunction)Engine_run, METH_NOARGS, run_doc},
+    {"kick", (PyCFunction)Engine_kick, METH_NOARGS, kick_doc},
+    {"set_irq", (PyCFunction)Engine_set_irq, METH_O, set_irq_doc},
+    {"nmi", (PyCFunction)Engine_nmi, METH_NOARGS, nmi_doc},
+    {"set_a20", (PyCFunction)Engine_set_a20, METH_O, set_a20_doc},
+    {"reset", (PyCFunction)Engine_reset, METH_NOARGS, reset_doc},
+    {"peek", (PyCFunction)Engine_peek, METH_VARARGS, peek_doc},
+    {"poke", (PyCFunction)Engine_poke, METH_VARARGS, poke_doc},
+    {"update", (PyCFunction)Engine_update, METH_NOARGS, update_doc},
+    {"eflags", (PyCFunction)Engine_eflags, METH_NOARGS, eflags_doc},
+    {"cpuid", (PyCFunction)Engine_cpuid, METH_VARARGS, cpuid_doc},
+    {"override_cpuid", (PyCFunction)Engine_override_cpuid, METH_O, override_cpuid_doc},
+    {"watch", (PyCFunction)Engine_watch, METH_VARARGS, watch_doc},
+    {"arm", (PyCFunction)Engine_arm, METH_NOARGS, arm_doc},
+    {"close", (PyCFunction)Engine_close, METH_NOARGS, "close()\n\nStop the watcher."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef Engine_getset[] = {
+    {"halted", (getter)Engine_get_halted, NULL, "Whether the CPU sleeps in HLT and nothing can wake it now.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyTypeObject EngineType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "pyqemu.cpu._sysmode.Engine",
+    .tp_doc = "Engine(model=0)\n\nOne x86 CPU; *model* is Unicorn's UC_CPU_X86 number.",
+    .tp_basicsize = sizeof(Engine),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_new = PyType_GenericNew,
+    .tp_init = (initproc)Engine_init,
+    .tp_dealloc = (destructor)Engine_dealloc,
+    .tp_traverse = (traverseproc)Engine_traverse,
+    .tp_clear = (inquiry)Engine_clear,
+    .tp_methods = Engine_methods,
+    .tp_getset = Engine_getset,
+};
+
+/* ------------------------------------------------------------------ Python: module ------------------ */
+
+PyDoc_STRVAR(bind_doc,
+"bind(path)\n\nLoad Unicorn's library from *path* and take the originals. This module must have been loaded with\n"
+"RTLD_GLOBAL before. Raises RuntimeError when a symbol is missing (another version of Unicorn).");
+
+static PyObject *bind(PyObject *module, PyObject *args)
+{
+    const char *path;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "s", &path)) return NULL;
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!library) return PyErr_Format(PyExc_RuntimeError, "%s", dlerror());
+    for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
+        void *address = dlsym(library, symbols[i].symbol);
+        if (!address) return PyErr_Format(PyExc_RuntimeError, "symbol %s is missing", symbols[i].symbol);
+        *(void **)symbols[i].slot = address;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(timer_create_doc, "timer_create() -> int\n\nA timer descriptor on CLOCK_MONOTONIC, disarmed.");
+
+static PyObject *timer_descriptor(PyObject *module, PyObject *unused)
+{
+    (void)module, (void)unused;
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (fd < 0) return PyErr_SetFromErrno(PyExc_OSError);
+    return PyLong_FromLong(fd);
+}
+
+PyDoc_STRVAR(timer_set_doc,
+"timer_set(fd, deadline_ns)\n\nMake the descriptor readable at an absolute time; 0 disarms it. A time in the past is now.");
+
+static PyObject *timer_set(PyObject *module, PyObject *args)
+{
+    int fd;
+    long long deadline;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "iL", &fd, &deadline)) return NULL;
+    if (deadline < 0) deadline = 1;
+    struct itimerspec when = {{0, 0}, {deadline / 1000000000, deadline % 1000000000}};
+    if (timerfd_settime(fd, TFD_TIMER_ABSTIME, &when, NULL) < 0) return PyErr_SetFromErrno(PyExc_OSError);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef module_methods[] = {
+    {"bind", bind, METH_VARARGS, bind_doc},
+    {"timer_create", timer_descriptor, METH_NOARGS, timer_create_doc},
+    {"timer_set", timer_set, METH_VARARGS, timer_set_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module_definition = {
+    PyModuleDef_HEAD_INIT, "_sysmode", "The system-mode half of the CPU.", -1, module_methods, NULL, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC PyInit__sysmode(void)
+{
+    PyObject *module = PyModule_Create(&module_definition);
+    if (!module) return NULL;
+    if (PyType_Ready(&EngineType) < 0 || PyModule_AddObjectRef(module, "Engine", (PyObject *)&EngineType) < 0) {
+        Py_DECREF(module);
+        return NULL;
+    }
+    return module;
+}

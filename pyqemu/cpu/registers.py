@@ -1,0 +1,29 @@
+"""Where the CPU keeps its registers: offsets into Unicorn's CPUX86State (2.1.4, x86-64 target).
+
+For tests, the self-check, and whoever shows registers. ``(offset, bytes)`` each.
+"""
+
+from __future__ import annotations
+
+GENERAL = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{n}" for n in range(8, 16)))
+SEGMENTS = ("es", "cs", "ss", "ds", "fs", "gs", "ldt", "tr", "gdt", "idt")
+
+_SEGMENT_BASE = 0xB8
+_SEGMENT_BYTES = 24
+
+FIELDS: dict[str, tuple[int, int]] = {name: (8 * n, 8) for n, name in enumerate(GENERAL)}
+FIELDS |= {
+    "rip": (0x80, 8),
+    "rflags": (0x88, 8),  # without the lazily computed arithmetic flags
+    "hflags": (0xB0, 4),
+    "efer": (0x250, 8),
+    "old_exception": (0x1578, 4),
+    "error_code": (0x1508, 4),
+}
+FIELDS |= {f"cr{n}": (0x1A8 + 8 * n, 8) for n in (0, 2, 3, 4)}
+for _n, _name in enumerate(SEGMENTS):
+    _at = _SEGMENT_BASE + _SEGMENT_BYTES * _n
+    FIELDS[_name] = (_at, 4)
+    FIELDS[f"{_name}.base"] = (_at + 8, 8)
+    FIELDS[f"{_name}.limit"] = (_at + 16, 4)
+    FIELDS[f"{_name}.flags"] = (_at + 20, 4)
