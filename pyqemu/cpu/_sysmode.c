@@ -31,6 +31,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -45,7 +46,7 @@ enum {
     UC_INVALID_ERROR = 0x590, UC_NO_EXIT_REQUEST = 0x7f2, UC_NESTED_LEVEL = 0x39f8,
 
     CS_CREATED = 0x10, CS_STOP = 0x11, CS_STOPPED = 0x12, CS_EXIT_REQUEST = 0x15, CS_INTERRUPT_REQUEST = 0x1c,
-    CS_TB_JMP_CACHE = 0x138, CS_HALTED = 0x8198, CS_EXCEPTION_INDEX = 0x81a0, CS_CLASS = 0x81b0,
+    CS_TB_JMP_CACHE = 0x138, CS_TRACE = 0x8188, CS_CLUSTER = 0x8194, CS_HALTED = 0x8198, CS_EXCEPTION_INDEX = 0x81a0, CS_CLASS = 0x81b0,
     CS_TLB = 0x81c0, CS_ICOUNT_DECR = 0x8a40, CS_ENV = 0x8a50,
 
     ENV_RIP = 0x80, ENV_EFLAGS = 0x88, ENV_DF = 0xac, ENV_HFLAGS = 0xb0, ENV_SEGS = 0xb8, ENV_TR = 0x160,
@@ -57,6 +58,7 @@ enum {
     TLB_FAST = 0x850, TLB_FAST_BYTES = 16, TLB_ENTRY_BYTES = 64, TLB_VICTIMS = 8, MMU_MODES = 3,
     ENTRY_READ = 0, ENTRY_WRITE = 8, ENTRY_CODE = 16, ENTRY_ADDEND = 32,
 
+    TCG_CPU_ENV = 0x98f0,                   /* field of TCGContext */
     TB_PC = 0x0, TB_CS_BASE = 0x8, TB_FLAGS = 0x10, TB_CFLAGS = 0x18, TB_TRACE = 0x1c, TB_CODE = 0x20,
     SEGMENT_BYTES = 24, SEGMENT_BASE = 8, SEGMENT_LIMIT = 16, SEGMENT_FLAGS = 20,
 };
@@ -139,6 +141,15 @@ static struct {
     void (*set_a20)(void *, int);
     void (*cpuid)(void *, uint32_t, uint32_t, uint32_t *, uint32_t *, uint32_t *, uint32_t *);
     void *(*lookup_tb_ptr)(void *);
+    void *check_exit_request;
+    void (*gen_call)(void *, void *, void *, int, void **);
+    void (*gen_exit_tb)(void *, void *, unsigned);
+    void (*gen_op1)(void *, int, uintptr_t);
+    void (*gen_op3)(void *, int, uintptr_t, uintptr_t, uintptr_t);
+    void *(*gen_new_label)(void *);
+    void (*gen_brcondi_i32)(void *, int, uintptr_t, int32_t, void *);
+    void *(*temp_new)(void *, int, bool);
+    void (*temp_free)(void *, void *);
     void (*helper_syscall)(void *, int);
     void (*helper_sysenter)(void *, int);
     void (*helper_cpuid)(void *);
@@ -178,6 +189,11 @@ static const struct { const char *symbol; void *slot; } symbols[] = {
     {"cpu_restore_state_x86_64", &unicorn.restore_state}, {"cpu_ldub_code_x86_64", &unicorn.ldub_code},
     {"cpu_lduw_mmuidx_ra_x86_64", &unicorn.lduw_mmuidx}, {"x86_cpu_set_a20_x86_64", &unicorn.set_a20},
     {"cpu_x86_cpuid_x86_64", &unicorn.cpuid}, {"helper_lookup_tb_ptr_x86_64", &unicorn.lookup_tb_ptr},
+    {"helper_check_exit_request_x86_64", &unicorn.check_exit_request},
+    {"tcg_gen_callN_x86_64", &unicorn.gen_call}, {"tcg_gen_exit_tb_x86_64", &unicorn.gen_exit_tb},
+    {"tcg_gen_op1_x86_64", &unicorn.gen_op1}, {"tcg_gen_op3_x86_64", &unicorn.gen_op3},
+    {"gen_new_label_x86_64", &unicorn.gen_new_label}, {"tcg_gen_brcondi_i32_x86_64", &unicorn.gen_brcondi_i32},
+    {"tcg_temp_new_internal_x86_64", &unicorn.temp_new}, {"tcg_temp_free_internal_x86_64", &unicorn.temp_free},
     {"helper_syscall_x86_64", &unicorn.helper_syscall}, {"helper_sysenter_x86_64", &unicorn.helper_sysenter},
     {"helper_cpuid_x86_64", &unicorn.helper_cpuid}, {"helper_rdmsr_x86_64", &unicorn.rdmsr},
     {"helper_wrmsr_x86_64", &unicorn.wrmsr}, {"cpu_inb_x86_64", &unicorn.inb}, {"cpu_inw_x86_64", &unicorn.inw},
@@ -204,6 +220,7 @@ typedef struct Engine {
     struct cpuid_override *cpuid;
     size_t cpuid_count;
     uint64_t apic_base, int_rip;
+    void *tcg, *exit_label;                 /* of the block being translated */
     bool triple_fault, running;
     PyObject *error[3];                     /* the first exception raised in a callback */
     atomic_int kicked;
@@ -764,6 +781,61 @@ void tlb_reset_dirty_by_vaddr_x86_64(void *cs, uint64_t start, uint64_t length)
     if (!of_cs(cs)) unicorn.tlb_reset_dirty_by_vaddr(cs, start, length);
 }
 
+/* ------------------------------------------------------------------ generated code ------------------ */
+
+enum { TCG_LD_I32 = 13, TCG_SET_LABEL = 1, TCG_LT = 2, TCG_I32 = 0, TB_EXIT_REQUESTED = 3 };
+
+/* Unicorn calls a function at the head of every block to ask whether to leave. A load, a compare and a
+ * branch that is never taken do the same: the head tests the counter's sign, the end has the exit. */
+void tcg_gen_callN_x86_64(void *tcg, void *function, void *result, int count, void **arguments)
+{
+    Engine *e = function == unicorn.check_exit_request ? engines : NULL;
+    while (e && e->tcg != tcg) e = e->next;
+    if (!e) {
+        unicorn.gen_call(tcg, function, result, count, arguments);
+        return;
+    }
+    void *counter = unicorn.temp_new(tcg, TCG_I32, false);
+    uintptr_t env = (uintptr_t)tcg + U64(tcg, TCG_CPU_ENV), handle = (uintptr_t)counter - (uintptr_t)tcg;
+    e->exit_label = unicorn.gen_new_label(tcg);
+    unicorn.gen_op3(tcg, TCG_LD_I32, (uintptr_t)counter, env, (uintptr_t)(intptr_t)(CS_ICOUNT_DECR - CS_ENV));
+    unicorn.gen_brcondi_i32(tcg, TCG_LT, handle, 0, e->exit_label);
+    unicorn.temp_free(tcg, counter);
+}
+
+void tcg_gen_exit_tb_x86_64(void *tcg, void *tb, unsigned index)
+{
+    Engine *e = index == TB_EXIT_REQUESTED ? engines : NULL;
+    while (e && e->tcg != tcg) e = e->next;
+    if (e && e->exit_label) {
+        U32(e->exit_label, 0) |= 1;         /* present */
+        unicorn.gen_op1(tcg, TCG_SET_LABEL, (uintptr_t)e->exit_label);
+        e->exit_label = NULL;
+    }
+    unicorn.gen_exit_tb(tcg, tb, index);
+}
+
+enum { JMP_CACHE_PAGE_BITS = 6, TB_HASH_MASK = 0xff0affff, TB_INVALID = 0x40000, TB_FLAG_BITS = 0x73100 };
+
+/* The next block after an indirect jump: the jump cache, without the detours of a page size that is only
+ * known at run time. A miss goes the ordinary way. */
+void *helper_lookup_tb_ptr_x86_64(void *env)
+{
+    void *cs = AT(env, -(ptrdiff_t)CS_ENV);
+    if (of_cs(cs)) {
+        uint64_t base = U64(env, ENV_SEGS + SEG_CS * SEGMENT_BYTES + SEGMENT_BASE), pc = base + U64(env, ENV_RIP);
+        uint64_t mixed = (pc ^ (pc >> 6)) >> 6;
+        uint32_t hash = (uint32_t)((mixed & 0xfc0) | ((pc ^ (pc >> 6)) & 0x3f));
+        uint32_t flags = U32(env, ENV_HFLAGS) | (U32(env, ENV_EFLAGS) & TB_FLAG_BITS);
+        uint8_t *tb = *(uint8_t **)AT(cs, CS_TB_JMP_CACHE + 8 * hash);
+        if (tb && U64(tb, TB_PC) == pc && U64(tb, TB_CS_BASE) == base && U32(tb, TB_FLAGS) == flags &&
+            U32(tb, TB_TRACE) == U32(cs, CS_TRACE) &&
+            (U32(tb, TB_CFLAGS) & (TB_HASH_MASK | TB_INVALID)) == U32(cs, CS_CLUSTER) << 24)
+            return *(void **)AT(tb, TB_CODE);
+    }
+    return unicorn.lookup_tb_ptr(env);
+}
+
 /* ------------------------------------------------------------------ the watcher --------------------- */
 
 /* Sleeps in poll() on the event loop's epoll descriptor and kicks the CPU once when something is ready. It
@@ -829,6 +901,7 @@ static int Engine_init(Engine *e, PyObject *args, PyObject *kwargs)
     unicorn.reg_read(e->uc, 41 /* RIP */, &rip);        /* the first use creates the CPU */
     e->cs = *(void **)AT(e->uc, UC_CPU);
     e->env = AT(e->cs, CS_ENV);
+    e->tcg = *(void **)AT(e->uc, UC_TCG_CTX);
     U8(e->uc, UC_NO_EXIT_REQUEST) = 1;                  /* leave blocks at their heads only: exact restarts */
     e->holds_code = mmap(NULL, MAX_RAM_PAGES, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -27,7 +27,7 @@ class Cpu:
         self.memory = memory
         self.engine: Any = native().Engine(model.unicorn_number)
         self.engine.connect(ports, memory.load, memory.store, acknowledge)
-        self.engine.override_cpuid(model.overrides(self.engine.cpuid))
+        model.apply(self.engine)
         self._ram: dict[tuple[int, int], int] = {}  # (start, end) → host address
         self._windows: set[tuple[int, int]] = set()
         self._map([], memory.flat)

@@ -23,7 +23,7 @@ _sysmode: Any = None
 
 def native() -> Any:
     """The native module, joined with Unicorn. Raises ConfigError with one clear line if that cannot be."""
-    global _sysmode  # noqa: PLW0603 (a process has one dynamic linker)
+    global _sysmode
     if _sysmode is not None:
         return _sysmode
     if not sys.platform.startswith("linux") or os.uname().machine != "x86_64":
@@ -46,6 +46,9 @@ def native() -> Any:
             module.bind(str(path))
     except RuntimeError as error:
         raise ConfigError(f"cannot use Unicorn's library: {error}") from None
+    from pyqemu.cpu import selfcheck
+
+    selfcheck.check(module)
     _sysmode = module
     return module
 

@@ -7,17 +7,16 @@ Units    registers in the order EAX, EBX, ECX, EDX
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from pyqemu.core.errors import ConfigError, nearest
 from pyqemu.cpu.model_names import MODEL_NAMES
+from pyqemu.cpu.registers import FIELDS
 
 Registers = tuple[int, int, int, int]
-Override = tuple[int, Registers, Registers]
 
 ALL = 0xFFFFFFFF
-ANY: Registers = (ALL, ALL, ALL, ALL)
 NONE: Registers = (0, 0, 0, 0)
 
 APIC_EDX = 1 << 9
@@ -27,6 +26,16 @@ HYPERVISOR_ECX = 1 << 31
 EXTENDED_APIC_ECX = 1 << 3
 
 BASIC_LEAVES = 4  # the highest basic leaf of the generic models on the 1.x machine types
+SIGNATURE = 0x00000623  # of the generic models: family 6, model 2, stepping 3
+
+# Feature words of qemu64: 1.EDX, 1.ECX (SSE3, CMPXCHG16B, POPCNT), 80000001.EDX, 80000001.ECX (LAHF, SVM,
+# ABM, SSE4A). The translator checks the same words, so an instruction works exactly if CPUID shows it.
+QEMU64_FEATURES = {
+    "features.1.edx": 0x078BFBFD,
+    "features.1.ecx": 0x00802001,
+    "features.80000001.edx": 0x2193FBFD,
+    "features.80000001.ecx": 0x00000065,
+}
 
 
 @dataclass(frozen=True)
@@ -41,42 +50,44 @@ class CpuModel:
         """Unicorn numbers its models in the order of its list."""
         return MODEL_NAMES.index(self.name)
 
-    @property
-    def generic(self) -> bool:
-        """The models that stand for "a QEMU CPU" rather than for a product."""
-        return self.name in ("qemu64", "qemu32")
-
-    def overrides(self, cpuid: Callable[[int, int], Registers]) -> list[Override]:
-        """Changes to what Unicorn's CPU says: there is no local APIC on the board yet, and the generic models
-        carry the version of the machine type, not of the program."""
-        no_apic = (ALL, 0x00FFFFFF, ALL & ~(X2APIC_ECX | TSC_DEADLINE_ECX), ALL & ~APIC_EDX)
-        changes: list[Override] = []
-        if self.generic:
-            changes += self._generic(cpuid)
-        changes.append((1, no_apic, (0, 0, HYPERVISOR_ECX, 0)))
-        changes.append((0x80000001, (ALL, ALL, ALL & ~EXTENDED_APIC_ECX, ALL & ~APIC_EDX), NONE))
-        changes.append((0xB, NONE, NONE))
-        changes.append((0x40000000, NONE, NONE))
-        return changes
-
-    def _generic(self, cpuid: Callable[[int, int], Registers]) -> list[Override]:
-        changes: list[Override] = [(0, (0, ALL, ALL, ALL), (BASIC_LEAVES, 0, 0, 0))]
-        signature = 0x00000623  # family 6, model 2, stepping 3
+    def apply(self, engine: Any) -> None:
+        """Make the engine's CPU this model on this board: there is no local APIC on it yet, and the generic
+        models carry the version of the machine type, not of the program."""
         if self.name == "qemu64":
-            # SSE3, CMPXCHG16B, POPCNT; and of AMD's: LAHF, SVM, ABM, SSE4A
-            changes.append((1, (0, ALL, 0, 0), (signature, 0, 0x00802001, 0x078BFBFD)))
-            changes.append((0x80000001, (0, ALL, 0, 0), (signature, 0, 0x00000065, 0x2193FBFD)))
-        else:
-            changes.append((1, (0, ALL, ALL, ALL), (signature, 0, 0, 0)))
-        text = f"QEMU Virtual CPU version {self.hw_version}" if self.hw_version else ""
-        if text:
-            brand = text.encode().ljust(48, b"\0")
+            for field, value in QEMU64_FEATURES.items():
+                _poke(engine, field, value)
+        _change(engine, "features.1.edx", clear=APIC_EDX)
+        _change(engine, "features.1.ecx", clear=X2APIC_ECX | TSC_DEADLINE_ECX, set_=HYPERVISOR_ECX)
+        _change(engine, "features.80000001.edx", clear=APIC_EDX)
+        _change(engine, "features.80000001.ecx", clear=EXTENDED_APIC_ECX)
+        changes = [(0xB, NONE, NONE), (0x40000000, NONE, NONE)]
+        if self.name in ("qemu64", "qemu32"):
+            changes += self._generic()
+        engine.override_cpuid(changes)
+
+    def _generic(self) -> list[tuple[int, Registers, Registers]]:
+        changes: list[tuple[int, Registers, Registers]] = [
+            (0, (0, ALL, ALL, ALL), (BASIC_LEAVES, 0, 0, 0)),
+            (1, (0, ALL, ALL, ALL), (SIGNATURE, 0, 0, 0)),
+        ]
+        if self.name == "qemu64":
+            changes.append((0x80000001, (0, ALL, ALL, ALL), (SIGNATURE, 0, 0, 0)))
+        if self.hw_version:
+            brand = f"QEMU Virtual CPU version {self.hw_version}".encode().ljust(48, b"\0")
             for number in range(3):
                 words = [brand[16 * number + 4 * i :][:4] for i in range(4)]
                 a, b, c, d = (int.from_bytes(word, "little") for word in words)
                 changes.append((0x80000002 + number, NONE, (a, b, c, d)))
         changes += [(leaf, NONE, NONE) for leaf in range(BASIC_LEAVES + 1, 0xE)]
         return changes
+
+
+def _poke(engine: Any, field: str, value: int) -> None:
+    engine.poke(*FIELDS[field], value)
+
+
+def _change(engine: Any, field: str, *, clear: int = 0, set_: int = 0) -> None:
+    _poke(engine, field, engine.peek(*FIELDS[field]) & ~clear | set_)
 
 
 def find_model(name: str, hw_version: str = "") -> CpuModel:

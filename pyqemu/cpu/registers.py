@@ -27,3 +27,8 @@ for _n, _name in enumerate(SEGMENTS):
     FIELDS[f"{_name}.base"] = (_at + 8, 8)
     FIELDS[f"{_name}.limit"] = (_at + 16, 4)
     FIELDS[f"{_name}.flags"] = (_at + 20, 4)
+
+# Feature words, 64 bits each in this order: what CPUID shows and the translator checks.
+_FEATURES = 0x1600
+_WORDS = ("1.edx", "1.ecx", "7.ebx", "7.ecx", "7.edx", "7.1.eax", "80000001.edx", "80000001.ecx")
+FIELDS |= {f"features.{_name}": (_FEATURES + 8 * _n, 8) for _n, _name in enumerate(_WORDS)}

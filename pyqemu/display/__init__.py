@@ -1,0 +1,37 @@
+"""Displays: what an adapter shows, and the host side that draws it (as text, as PNG, on a terminal)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+
+class TextScreen(NamedTuple):
+    """Characters and attributes in turn, row by row."""
+
+    columns: int
+    rows: int
+    cells: bytes
+    cursor: tuple[int, int] | None  # column, row; None while it is hidden
+    blink: bool  # attribute bit 7 means blinking, not a bright background
+
+
+class Picture(NamedTuple):
+    """RGB, three bytes a dot, rows from the top, no padding."""
+
+    width: int
+    height: int
+    rgb: bytes
+
+
+class Source(Protocol):
+    """What a display adapter shows (of the standard VGA: ``Scanout``)."""
+
+    @property
+    def is_text(self) -> bool: ...
+    @property
+    def is_blank(self) -> bool: ...
+    @property
+    def size(self) -> tuple[int, int]: ...
+    def changed(self) -> bool: ...
+    def text(self) -> TextScreen: ...
+    def picture(self, *, cursor_on: bool = True, blink_on: bool = True) -> Picture: ...

@@ -1,0 +1,1 @@
+"""Machine types: what the virtual hardware is, as data."""

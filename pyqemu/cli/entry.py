@@ -1,0 +1,78 @@
+"""The program ``pyqemu``: options in, exit status out.
+
+Status   what the machine ends with; 0 after a help text; 1 for a mistake in the options or the host's
+         refusal of something; 130 after Ctrl-C before the machine runs
+Errors   ConfigError → ``pyqemu: message`` and its hint on stderr; never a traceback for a user's mistake
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import IO, Any
+
+import click
+
+from pyqemu.cli.help import print_styled
+from pyqemu.cli.messages import Answer, line
+from pyqemu.cli.options import parse
+from pyqemu.core.errors import ConfigError
+
+INTERRUPTED = 130
+
+
+class _UserError(click.ClickException):
+    """A ConfigError, as click shows it."""
+
+    def __init__(self, error: ConfigError) -> None:
+        super().__init__("\n".join(filter(None, [line(str(error)), error.hint])))
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(self.message, file=file, err=file is None)
+
+
+class _QemuCommand(click.Command):
+    """A click command that leaves the arguments to our table of options: click has no ``-machine``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.params["arguments"] = tuple(args)
+        return []
+
+
+def _run(arguments: Sequence[str]) -> None:
+    if not sys.platform.startswith("linux"):
+        raise _UserError(ConfigError(f"runs on Linux hosts only, not on {sys.platform}"))
+    try:
+        config = parse(arguments)
+        from pyqemu import api
+
+        status = api.run(config)
+    except Answer as answer:
+        _print_answer(answer)
+        status = answer.status
+    except ConfigError as error:
+        raise _UserError(error) from None
+    except KeyboardInterrupt:
+        status = INTERRUPTED  # click would say "Aborted!"
+    raise click.exceptions.Exit(status)
+
+
+def _print_answer(answer: Answer) -> None:
+    if answer.remark:
+        click.echo(line(answer.remark), err=True)
+    if answer.styled and sys.stdout.isatty():
+        print_styled(answer.text)
+    elif answer.text:
+        click.echo(answer.text)
+
+
+command = _QemuCommand("pyqemu", callback=_run, add_help_option=False)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    try:
+        command.main(list(sys.argv[1:] if arguments is None else arguments), standalone_mode=True)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    return 0
