@@ -7,7 +7,7 @@ Units    registers in the order EAX, EBX, ECX, EDX
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pyqemu.core.errors import ConfigError, nearest
@@ -38,12 +38,38 @@ QEMU64_FEATURES = {
 }
 
 
+# What -cpu MODEL,+name may switch: names are QEMU's, bits are CPUID's.
+_WORDS = {
+    "features.1.edx": "fpu vme de pse tsc msr pae mce cx8 - - sep mtrr pge mca cmov pat pse36 - clflush - - - mmx"
+    " fxsr sse sse2",
+    "features.1.ecx": "pni pclmulqdq - monitor - - - - - ssse3 - - - cx16 - - - - - sse4.1 sse4.2 - movbe popcnt - aes"
+    " xsave - - - rdrand",
+    "features.7.ebx": "fsgsbase - - bmi1 - - - smep bmi2 erms - - - - mpx - - - rdseed adx smap - - clflushopt"
+    " clwb",
+    "features.80000001.edx": "- - - - - - - - - - - syscall - - - - - - - - nx - mmxext - - fxsr-opt pdpe1gb"
+    " rdtscp - lm 3dnowext 3dnow",
+    "features.80000001.ecx": "lahf-lm cmp-legacy svm - cr8legacy abm sse4a - 3dnowprefetch",
+}
+FEATURE_BITS = {
+    name: (field, bit) for field, names in _WORDS.items() for bit, name in enumerate(names.split()) if name != "-"
+}
+
+
 @dataclass(frozen=True)
 class CpuModel:
     """*name* is QEMU's; *hw_version* goes into the name string of the generic models."""
 
     name: str
     hw_version: str = ""
+    features: tuple[tuple[str, str], ...] = ()
+
+    def with_features(self, features: tuple[tuple[str, str], ...]) -> CpuModel:
+        """The model with features switched on and off, as (name, "on" or "off"). Raises ConfigError for what
+        cannot be changed here."""
+        for name, _ in features:
+            if name not in FEATURE_BITS:
+                raise ConfigError(f"CPU property '{name}' is not supported by pyqemu", nearest(name, FEATURE_BITS))
+        return replace(self, features=features)
 
     @property
     def unicorn_number(self) -> int:
@@ -56,6 +82,9 @@ class CpuModel:
         if self.name == "qemu64":
             for field, value in QEMU64_FEATURES.items():
                 _poke(engine, field, value)
+        for feature, value in self.features:
+            word, bit = FEATURE_BITS[feature]
+            _change(engine, word, clear=1 << bit, set_=(value == "on") << bit)
         _change(engine, "features.1.edx", clear=APIC_EDX)
         _change(engine, "features.1.ecx", clear=X2APIC_ECX | TSC_DEADLINE_ECX, set_=HYPERVISOR_ECX)
         _change(engine, "features.80000001.edx", clear=APIC_EDX)

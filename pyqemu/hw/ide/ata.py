@@ -217,7 +217,8 @@ class AtaDisk:
         if not good:
             self._fail(Error.UNC)
             return
-        del data[good:]
+        if good < len(data):
+            data = data[:good]
         channel.lba += good // SECTOR_BYTES
         channel.remaining -= good // SECTOR_BYTES
         channel.offer(data, block_bytes)

@@ -252,7 +252,8 @@ class AtapiDrive:
         if not good:
             self._fail_read()
             return bytearray()
-        del data[good * CD_SECTOR_BYTES :]
+        if good * CD_SECTOR_BYTES < len(data):
+            data = data[: good * CD_SECTOR_BYTES]
         first, channel.lba = channel.lba, channel.lba + good
         channel.remaining -= good
         return mmc.framed(data, first, self.unit.cd_fields) if self.unit.cd_fields else data
@@ -347,7 +348,7 @@ class AtapiDrive:
                 good = media.read(self.drive, channel.lba * CD_SECTOR_BYTES, data) // CD_SECTOR_BYTES
                 if not good:
                     return filled
-                del data[good * CD_SECTOR_BYTES :]
+                data = data[: good * CD_SECTOR_BYTES]
                 fields = self.unit.cd_fields
                 channel.buffer = mmc.framed(data, channel.lba, fields) if fields else data
                 channel.lba += good

@@ -81,8 +81,6 @@ class BusMaster(Record):
             ],
             owner=owner,
         )
-        for offset in range(4, 8):  # the handler's byte number, wherever map_each counts from
-            ports.offsets[1][base + offset] = offset - 4
         ports.map(base + 4, 1, self.read_address32, self.write_address32, owner=owner, width=4)
 
     # -- registers ------------------------------------------------------------------------------------
@@ -111,11 +109,11 @@ class BusMaster(Record):
         kept = self.status & (ACTIVE | (CLEARED_BY_ONE & ~value))
         self.status = kept | value & STORED
 
-    def read_address(self, byte: int) -> int:
-        return self.addr >> 8 * byte & 0xFF
+    def read_address(self, offset: int) -> int:
+        return self.addr >> 8 * (offset - 4) & 0xFF
 
-    def write_address(self, byte: int, value: int) -> None:
-        shift = 8 * byte
+    def write_address(self, offset: int, value: int) -> None:
+        shift = 8 * (offset - 4)
         self.addr = (self.addr & ~(0xFF << shift) | value << shift) & 0xFFFFFFFC
 
     def read_address32(self, _offset: int) -> int:

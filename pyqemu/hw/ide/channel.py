@@ -90,11 +90,10 @@ class Channel(Record):
         """Claim the command block and the control port."""
         if self.devices == [None, None]:
             # The board pulls the data lines down: without drives everything reads zero.
-            zero: Callable[[int], int] = lambda _offset: 0  # noqa: E731
-            ports.map_each(command, [(zero, None)] * 7 + [(zero, None)], owner=owner)
-            ports.map_each(control, [(zero, self.write_control)], owner=owner)
+            ports.map_each(command, [(_zero, None)] * 8, owner=owner)
+            ports.map_each(control, [(_zero, self.write_control)], owner=owner)
             for width in (2, 4):
-                ports.map(command, 1, zero, None, owner=owner, width=width)
+                ports.map(command, 1, _zero, None, owner=owner, width=width)
             return
         ports.map_each(
             command,
@@ -146,8 +145,6 @@ class Channel(Record):
         for unit, device in zip(self.units, self.devices, strict=True):
             if device is None and unit.status:
                 raise StateError("field 'status' belongs to a drive that is not there")
-        if self.units[self.unit].status & OCCUPIED and not self.block_bytes:
-            raise StateError("field 'block_bytes' is zero while a command runs")
 
     # -- interrupt ------------------------------------------------------------------------------------
 
@@ -258,6 +255,9 @@ class Channel(Record):
 
     def write_command(self, _offset: int, value: int) -> None:
         self.cmd &= ~HOB
+        if self.cmd & SRST:
+            self.guest_error(f"command {value:#04x} during a reset")
+            return
         unit, device = self.active, self.devices[self.unit]
         if value == DIAGNOSTIC and not unit.status & OCCUPIED:  # both drives obey
             self._diagnose()
@@ -267,10 +267,9 @@ class Channel(Record):
         if device is None:
             self.guest_error(f"command {value:#04x} for a drive that is not there")
             return
-        if unit.status & OCCUPIED:
-            if value != DEVICE_RESET or not device.accepts_device_reset or self.cmd & SRST:
-                self.guest_error(f"command {value:#04x} while another one runs")
-                return
+        if unit.status & OCCUPIED and not (value == DEVICE_RESET and device.accepts_device_reset):
+            self.guest_error(f"command {value:#04x} while another one runs")
+            return
         if unit.intrq:
             unit.intrq = False
             self.line.set(False)
@@ -377,8 +376,9 @@ class Channel(Record):
     def _moved(self) -> None:
         """A block is through the data port."""
         device = self.devices[self.unit]
-        assert device is not None
-        if self.outward:
+        if device is None:
+            self._clear_buffer()
+        elif self.outward:
             device.next_out()
         else:
             device.next_in()
@@ -480,3 +480,7 @@ class Channel(Record):
     def end_dma(self) -> None:
         """All bytes have moved: DMARQ falls."""
         self.dma_waits = False
+
+
+def _zero(_offset: int) -> int:
+    return 0

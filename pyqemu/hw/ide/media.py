@@ -17,7 +17,7 @@ def read(drive: Drive, offset: int, buffer: memoryview | bytearray) -> int:
     except ValueError:
         return 0  # the medium has been changed for a smaller one
     except OSError as error:
-        failure = error
+        failure = error.with_traceback(None)  # which would hold on to the buffer
     view = memoryview(buffer)
     good = 0
     if len(view) > SECTOR_BYTES:
@@ -28,7 +28,7 @@ def read(drive: Drive, offset: int, buffer: memoryview | bytearray) -> int:
         except ValueError:
             return good
         except OSError as error:
-            failure = error
+            failure = error.with_traceback(None)  # which would hold on to the buffer
     drive.report_error(f"read of {SECTOR_BYTES} bytes at {offset + good}", failure)
     return good
 
@@ -41,7 +41,7 @@ def write(drive: Drive, offset: int, data: memoryview | bytearray) -> int:
     except ValueError:
         return 0
     except OSError as error:
-        failure = error
+        failure = error.with_traceback(None)  # which would hold on to the buffer
     view = memoryview(data)
     good = 0
     if len(view) > SECTOR_BYTES:
@@ -52,7 +52,7 @@ def write(drive: Drive, offset: int, data: memoryview | bytearray) -> int:
         except ValueError:
             return good
         except OSError as error:
-            failure = error
+            failure = error.with_traceback(None)  # which would hold on to the buffer
     drive.report_error(f"write of {SECTOR_BYTES} bytes at {offset + good}", failure)
     return good
 

@@ -8,7 +8,8 @@ Errors   nothing a guest writes is an error; ICW3 is ignored, since the cascade 
 Missing  8080 mode's three-byte vectors; ICW1's level bit, which the PIIX replaces by the ELCR
 
 An edge stays latched in the IRR when its input falls before the acknowledge cycle (a real 8259A would
-answer with the spurious vector then), so a short pulse is an interrupt request.
+answer with the spurious vector then), so a short pulse is an interrupt request. The cascade is the
+exception: there the master follows the slave.
 """
 
 from __future__ import annotations
@@ -85,6 +86,7 @@ class I8259(IsaDevice, type="isa-i8259", vmstate="i8259"):
         self.pending = False  # level of the INT output
         self.on_intr: Callable[[bool], None] = _ignore  # the board's wire to the CPU
         self.inputs: list[Callable[[bool], None]] = [partial(self._input, 1 << n) for n in range(8)]
+        self.inputs[CASCADE_INPUT] = self._cascade_input if self.master else self.inputs[CASCADE_INPUT]
         self.cascade_pin = Pin(self.inputs[CASCADE_INPUT])
         self._slave: I8259 | None = None
         self._cascade_line: Line | None = None
@@ -156,6 +158,13 @@ class I8259(IsaDevice, type="isa-i8259", vmstate="i8259"):
             if not self.elcr & mask:
                 return
             self.irr &= ~mask
+        self.refresh()
+
+    def _cascade_input(self, level: bool) -> None:
+        """The slave's INT, which does not stay latched: a request that it withdraws is gone."""
+        if not level:
+            self.irr &= ~CASCADE
+        self._input(CASCADE, level)
         self.refresh()
 
     # -- acknowledge ----------------------------------------------------------------------------------

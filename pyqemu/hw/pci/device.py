@@ -142,8 +142,9 @@ class PciDevice(Device):
         self.refresh()
 
     def refresh(self) -> None:
-        """Put the windows where the configuration says. Subclasses call it from their own refresh."""
+        """Put windows and the interrupt pin where the configuration says. Subclasses call it from their own refresh."""
         self.update_bars()
+        self.update_intx()
 
     # -- configuration cycles -------------------------------------------------------------------------
 

@@ -1,0 +1,1 @@
+"""The keyboard controller with its keyboard and mouse."""
