@@ -89,6 +89,7 @@ enum { MMU_KSMAP, MMU_USER, MMU_KNOSMAP };
 #define HF_CS64 (1u << 15)
 #define HF_SMAP (1u << 23)
 #define EFLAGS_IOPL_SHIFT 12
+#define EFLAGS_TF 0x100u
 #define EFLAGS_RF 0x10000u
 #define EFLAGS_VM 0x20000u
 #define EFLAGS_IF 0x200u
@@ -136,6 +137,7 @@ static struct {
     void (*update_hflags)(void *);
     void (*cpu_exit)(void *);
     bool (*restore_state)(void *, uintptr_t, bool);
+    void (*loop_exit)(void *);
     uint32_t (*ldub_code)(void *, uint64_t);
     uint32_t (*lduw_mmuidx)(void *, uint64_t, int, uintptr_t);
     void (*set_a20)(void *, int);
@@ -187,6 +189,7 @@ static const struct { const char *symbol; void *slot; } symbols[] = {
     {"helper_write_eflags_x86_64", &unicorn.write_eflags},
     {"x86_update_hflags_x86_64", &unicorn.update_hflags}, {"cpu_exit", &unicorn.cpu_exit},
     {"cpu_restore_state_x86_64", &unicorn.restore_state}, {"cpu_ldub_code_x86_64", &unicorn.ldub_code},
+    {"cpu_loop_exit_noexc_x86_64", &unicorn.loop_exit},
     {"cpu_lduw_mmuidx_ra_x86_64", &unicorn.lduw_mmuidx}, {"x86_cpu_set_a20_x86_64", &unicorn.set_a20},
     {"cpu_x86_cpuid_x86_64", &unicorn.cpuid}, {"helper_lookup_tb_ptr_x86_64", &unicorn.lookup_tb_ptr},
     {"helper_check_exit_request_x86_64", &unicorn.check_exit_request},
@@ -203,6 +206,7 @@ static const struct { const char *symbol; void *slot; } symbols[] = {
 
 /* ------------------------------------------------------------------ the engine ---------------------- */
 
+enum { NOT_STRINGS = 4096 };
 enum { WIDTHS = 3 };                        /* 1, 2 and 4 bytes */
 #define MAX_RAM_PAGES (1ull << 28)          /* 1 TiB of RAM: one lazily backed byte for each page */
 
@@ -220,6 +224,7 @@ typedef struct Engine {
     struct cpuid_override *cpuid;
     size_t cpuid_count;
     uint64_t apic_base, int_rip;
+    uintptr_t not_strings[NOT_STRINGS];     /* host addresses of accesses that are not REP MOVS or STOS */
     void *tcg, *exit_label;                 /* of the block being translated */
     bool triple_fault, running;
     PyObject *error[3];                     /* the first exception raised in a callback */
@@ -475,79 +480,121 @@ static void check_permission(uint8_t *env, uint32_t port, int width, uintptr_t r
     unicorn.raise_err(env, EXC_GP, 0, ra);
 }
 
-/* A string instruction in progress at the current IN or OUT. */
+/* A repeated string instruction, decoded from the bytes at RIP. */
 struct string {
-    uint64_t address;                       /* linear, of the current element */
-    size_t count;                           /* elements that fit in the count register and in the page */
-    uint64_t index_mask;
-    int index_register;
+    uint8_t opcode;                         /* with bit 0 cleared: 6C INS, 6E OUTS, A4 MOVS, AA STOS */
+    int width, segment;                     /* of an element in bytes; of the source */
+    int address_bits;
+    bool code64;
 };
 
-/* Find out whether the instruction that is executing is REP INS/OUTS, and how far it can go at once: to the
- * end of the page, forward only. The instruction has been fetched, so its bytes can be read again. */
-static bool find_string(Engine *e, int width, bool out, uintptr_t ra, struct string *s)
+/* The instruction is being executed, so its bytes can be fetched again without a fault. */
+static bool decode_string(Engine *e, struct string *s)
 {
     uint8_t *env = e->env;
-    unicorn.restore_state(e->cs, ra, false);
-    if ((int32_t)U32(env, ENV_DF) != 1) return false;
     uint32_t hflags = U32(env, ENV_HFLAGS);
-    bool code64 = hflags & HF_CS64, rep = false;
-    int address_bits = code64 ? 64 : hflags & HF_CS32 ? 32 : 16, segment = out ? SEG_DS : SEG_ES;
+    bool code64 = hflags & HF_CS64, code32 = code64 || hflags & HF_CS32, rep = false, wide = false;
+    int address_bits = code64 ? 64 : code32 ? 32 : 16, operand = code32 ? 4 : 2, segment = SEG_DS;
     uint64_t rip = U64(env, ENV_SEGS + SEG_CS * SEGMENT_BYTES + SEGMENT_BASE) + U64(env, ENV_RIP);
-    for (int i = 0;; i++) {
+    for (int i = 0; i < 15; i++) {
         uint8_t byte = (uint8_t)unicorn.ldub_code(env, code64 ? rip + i : (uint32_t)(rip + i));
         if (byte == 0xf3 || byte == 0xf2) rep = true;
-        else if (byte == 0x67) address_bits = address_bits == 32 ? 16 + code64 * 16 : 32;
-        else if (out && byte == 0x26) segment = SEG_ES;
-        else if (out && byte == 0x2e) segment = SEG_CS;
-        else if (out && byte == 0x36) segment = SEG_SS;
-        else if (out && byte == 0x3e) segment = SEG_DS;
-        else if (out && byte == 0x64) segment = SEG_FS;
-        else if (out && byte == 0x65) segment = SEG_GS;
-        else if (byte == 0x66 || byte == 0x26 || byte == 0x2e || byte == 0x36 || byte == 0x3e || byte == 0x64 ||
-                 byte == 0x65 || (code64 && (byte & 0xf0) == 0x40)) continue;
+        else if (byte == 0x66) operand = code32 ? 2 : 4;
+        else if (byte == 0x67) address_bits = address_bits == 32 && !code64 ? 16 : 32;
+        else if (byte == 0x26) segment = SEG_ES;
+        else if (byte == 0x2e) segment = SEG_CS;
+        else if (byte == 0x36) segment = SEG_SS;
+        else if (byte == 0x3e) segment = SEG_DS;
+        else if (byte == 0x64) segment = SEG_FS;
+        else if (byte == 0x65) segment = SEG_GS;
+        else if (code64 && (byte & 0xf0) == 0x40) wide = byte & 8;
         else {
-            if (!rep || (byte & 0xfe) != (out ? 0x6e : 0x6c)) return false;
-            break;
+            uint8_t opcode = byte & 0xfe;
+            if (!rep || (opcode != 0x6c && opcode != 0x6e && opcode != 0xa4 && opcode != 0xaa)) return false;
+            int width = !(byte & 1) ? 1 : wide && opcode >= 0xa4 ? 8 : operand;
+            *s = (struct string){opcode, width, segment, address_bits, code64};
+            return true;
         }
-        if (i == 14) return false;
     }
-    uint64_t mask = address_bits == 64 ? UINT64_MAX : (1ull << address_bits) - 1;
+    return false;
+}
+
+static uint64_t address_mask(const struct string *s)
+{
+    return s->address_bits == 64 ? UINT64_MAX : (1ull << s->address_bits) - 1;
+}
+
+/* The linear address of the element that an index register points to. */
+static uint64_t element_address(Engine *e, const struct string *s, int index, int segment)
+{
+    uint64_t offset = U64(e->env, index * 8) & address_mask(s);
+    bool flat = s->code64 && segment != SEG_FS && segment != SEG_GS;
+    uint64_t address = (flat ? 0 : U64(e->env, ENV_SEGS + segment * SEGMENT_BYTES + SEGMENT_BASE)) + offset;
+    return s->code64 ? address : (uint32_t)address;
+}
+
+/* How many elements from *address* on, in the direction of the instruction, lie in one page and before the
+ * index register would wrap. */
+static uint64_t elements_in_page(Engine *e, const struct string *s, int index, uint64_t address, bool backward)
+{
+    uint64_t in_page = address & 4095, offset = U64(e->env, index * 8) & address_mask(s), room, wrap;
+    if (in_page + s->width > 4096) return 0;
+    if (backward) {
+        room = in_page / s->width + 1;
+        wrap = offset / s->width + 1;
+    } else {
+        room = (4096 - in_page) / s->width;
+        wrap = s->address_bits == 64 ? room : ((1ull << s->address_bits) - offset) / s->width;
+    }
+    return room < wrap ? room : wrap;
+}
+
+static void add_to_register(Engine *e, const struct string *s, int number, uint64_t change)
+{
+    uint64_t *reg = AT(e->env, number * 8), mask = address_mask(s), value = (*reg + change) & mask;
+    *reg = mask == 0xffff ? (*reg & ~mask) | value : value;
+}
+
+/* Whether the IN or OUT that is executing is part of a REP INS/OUTS, and how many elements can go at once:
+ * to the end of the page, forward only. */
+static bool find_port_string(Engine *e, int width, bool out, uintptr_t ra, struct string *s, uint64_t *address,
+                             uint64_t *count)
+{
+    if (!unicorn.restore_state(e->cs, ra, false) || (int32_t)U32(e->env, ENV_DF) != 1 || !decode_string(e, s)) return false;
+    if (s->opcode != (out ? 0x6e : 0x6c)) return false;
+    s->width = width;
     int index = out ? RSI : RDI;
-    uint64_t offset = U64(env, index * 8) & mask, count = U64(env, RCX * 8) & mask;
-    uint64_t base = code64 && segment != SEG_FS && segment != SEG_GS
-                        ? 0 : U64(env, ENV_SEGS + segment * SEGMENT_BYTES + SEGMENT_BASE);
-    uint64_t address = base + offset;
-    if (!code64) address = (uint32_t)address;
-    size_t room = (4096 - (address & 4095)) / width;
-    if (address_bits == 16 && room > (0x10000 - offset) / width) room = (0x10000 - offset) / width;
-    *s = (struct string){address, count < room ? count : room, mask, index};
-    return s->count > 1;
+    *address = element_address(e, s, index, out ? s->segment : SEG_ES);
+    uint64_t room = elements_in_page(e, s, index, *address, false);
+    *count = U64(e->env, RCX * 8) & address_mask(s);
+    if (*count > room) *count = room;
+    return *count > 1;
 }
 
 /* All but the last of *moved* elements are done: the instruction's own iteration does the last. */
-static void advance_string(Engine *e, const struct string *s, size_t moved, int width)
+static void advance_port_string(Engine *e, const struct string *s, uint64_t moved)
 {
-    int registers[2] = {s->index_register, RCX};
-    uint64_t change[2] = {(moved - 1) * width, -(uint64_t)(moved - 1)};
-    for (int i = 0; i < 2; i++) {
-        uint64_t *reg = AT(e->env, registers[i] * 8);
-        uint64_t value = (*reg + change[i]) & s->index_mask;
-        *reg = s->index_mask == 0xffff ? (*reg & ~0xffffull) | value : value;
-    }
+    add_to_register(e, s, s->opcode == 0x6e ? RSI : RDI, (moved - 1) * s->width);
+    add_to_register(e, s, RCX, -(moved - 1));
+}
+
+static PyObject *string_handler(PyObject *table, uint32_t port)
+{
+    PyObject *key = PyLong_FromUnsignedLong(port), *handler = key ? PyDict_GetItem(table, key) : NULL;
+    Py_XDECREF(key);
+    return handler;
 }
 
 /* Move as much of a REP INS as the device has ready. Returns false to take the ordinary way. */
 static bool read_string(Engine *e, uint32_t port, int width, uintptr_t ra, uint32_t *first)
 {
     struct string s;
-    if (!find_string(e, width, false, ra, &s)) return false;
-    uint8_t *host = unicorn.tlb_vaddr_to_host(e->env, s.address, ACCESS_STORE, mmu_index(e->env));
-    if (!host) return false;                /* device memory, or a page with translated code */
-    PyObject *key = PyLong_FromLong((long)port), *reader = key ? PyDict_GetItem(e->string_readers, key) : NULL;
-    Py_XDECREF(key);
-    if (!reader) return false;
-    PyObject *data = PyObject_CallFunction(reader, "in", width, (Py_ssize_t)s.count);
+    uint64_t address, count;
+    if (!find_port_string(e, width, false, ra, &s, &address, &count)) return false;
+    uint8_t *host = unicorn.tlb_vaddr_to_host(e->env, address, ACCESS_STORE, mmu_index(e->env));
+    PyObject *reader = string_handler(e->string_readers, port);
+    if (!host || !reader) return false;     /* no host: device memory, or a page with translated code */
+    PyObject *data = PyObject_CallFunction(reader, "in", width, (Py_ssize_t)count);
     if (!data) {
         callback_failed(e);
         return false;
@@ -557,15 +604,15 @@ static bool read_string(Engine *e, uint32_t port, int width, uintptr_t ra, uint3
     if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
         callback_failed(e);
     } else {
-        size_t got = (size_t)view.len / width;
-        if (got > s.count) got = s.count;
+        uint64_t got = (uint64_t)view.len / width;
+        if (got > count) got = count;
         if (got) {
+            /* The instruction still stores one element at the address it computed before the call, the
+             * first one's: what it stores is what is there already. */
             *first = 0;
             memcpy(first, view.buf, width);
             memcpy(host, view.buf, got * width);
-            advance_string(e, &s, got, width);
-            /* The instruction still stores its element, at the address it computed before the call: the
-             * first one. What it stores is what is there already. */
+            advance_port_string(e, &s, got);
             done = true;
         }
         PyBuffer_Release(&view);
@@ -577,13 +624,12 @@ static bool read_string(Engine *e, uint32_t port, int width, uintptr_t ra, uint3
 static bool write_string(Engine *e, uint32_t port, int width, uintptr_t ra)
 {
     struct string s;
-    if (!find_string(e, width, true, ra, &s)) return false;
-    uint8_t *host = unicorn.tlb_vaddr_to_host(e->env, s.address, ACCESS_LOAD, mmu_index(e->env));
-    if (!host) return false;
-    PyObject *key = PyLong_FromLong((long)port), *writer = key ? PyDict_GetItem(e->string_writers, key) : NULL;
-    Py_XDECREF(key);
-    if (!writer) return false;
-    PyObject *result = PyObject_CallFunction(writer, "iy#", width, host, (Py_ssize_t)(s.count * width));
+    uint64_t address, count;
+    if (!find_port_string(e, width, true, ra, &s, &address, &count)) return false;
+    uint8_t *host = unicorn.tlb_vaddr_to_host(e->env, address, ACCESS_LOAD, mmu_index(e->env));
+    PyObject *writer = string_handler(e->string_writers, port);
+    if (!host || !writer) return false;
+    PyObject *result = PyObject_CallFunction(writer, "iy#", width, host, (Py_ssize_t)(count * width));
     if (!result) {
         callback_failed(e);
         return true;
@@ -591,8 +637,7 @@ static bool write_string(Engine *e, uint32_t port, int width, uintptr_t ra)
     long taken = PyLong_AsLong(result) / width;
     Py_DECREF(result);
     if (taken < 1) return false;
-    if ((size_t)taken > s.count) taken = (long)s.count;
-    advance_string(e, &s, (size_t)taken, width);
+    advance_port_string(e, &s, (uint64_t)taken < count ? (uint64_t)taken : count);
     return true;
 }
 
@@ -737,6 +782,74 @@ static void forget_code_page(Engine *e, uint64_t ram, uint64_t host_page)
     }
 }
 
+/* One page of REP MOVS or REP STOS, as if done element by element. Overlap in the direction of the copy
+ * repeats a pattern, so it is left to a loop. */
+static void copy_elements(uint8_t *to, const uint8_t *from, uint64_t count, int width, bool backward)
+{
+    uint64_t bytes = count * width;
+    if (backward) to -= bytes - width, from -= bytes - width;
+    bool repeats = backward ? to < from && from < to + bytes : from < to && to < from + bytes;
+    if (!repeats) {
+        memmove(to, from, bytes);
+        return;
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t at = (backward ? count - 1 - i : i) * width;
+        memmove(to + at, from + at, width);
+    }
+}
+
+static void fill_elements(uint8_t *to, uint64_t value, uint64_t count, int width, bool backward)
+{
+    if (backward) to -= (count - 1) * width;
+    if (width == 1) {
+        memset(to, (int)value, count);
+        return;
+    }
+    for (uint64_t i = 0; i < count; i++) memcpy(to + i * width, &value, width);
+}
+
+/* REP MOVS and REP STOS run one element a block. When one of them touches a page for the first time, the
+ * rest of the page is moved at once and the instruction started again with what is left; this does not
+ * return then. Device memory and pages with translated code go the ordinary way. */
+static void accelerate_string(Engine *e, uint64_t address, int mode, uintptr_t ra)
+{
+    struct string s;
+    uint8_t *env = e->env;
+    uint32_t slot = (uint32_t)(ra >> 2 ^ ra >> 14) % NOT_STRINGS;
+    if (e->not_strings[slot] == ra) return;
+    if (!unicorn.restore_state(e->cs, ra, false) || !decode_string(e, &s) || (s.opcode != 0xa4 && s.opcode != 0xaa)) {
+        e->not_strings[slot] = ra;          /* only a hint: code there may be translated anew */
+        return;
+    }
+    if (U64(env, ENV_EFLAGS) & EFLAGS_TF) return;
+    bool backward = (int32_t)U32(env, ENV_DF) != 1;
+    uint64_t count = U64(env, RCX * 8) & address_mask(&s), room;
+    uint64_t to = element_address(e, &s, RDI, SEG_ES), from = 0;
+    room = elements_in_page(e, &s, RDI, to, backward);
+    if (count > room) count = room;
+    if (s.opcode == 0xa4) {
+        from = element_address(e, &s, RSI, s.segment);
+        room = elements_in_page(e, &s, RSI, from, backward);
+        if (count > room) count = room;
+    }
+    if (count < 2 || ((address ^ to) >> 12 && (address ^ from) >> 12)) return;
+    uint8_t *target = unicorn.tlb_vaddr_to_host(env, to, ACCESS_STORE, mode);
+    if (!target) return;
+    if (s.opcode == 0xa4) {
+        uint8_t *source = unicorn.tlb_vaddr_to_host(env, from, ACCESS_LOAD, mode);
+        if (!source) return;
+        copy_elements(target, source, count, s.width, backward);
+    } else {
+        fill_elements(target, U64(env, RAX * 8), count, s.width, backward);
+    }
+    uint64_t distance = backward ? -(count * s.width) : count * s.width;
+    add_to_register(e, &s, RDI, distance);
+    if (s.opcode == 0xa4) add_to_register(e, &s, RSI, distance);
+    add_to_register(e, &s, RCX, -count);
+    unicorn.loop_exit(e->cs);
+}
+
 /* Fast stores. Unicorn treats a store to an executable page as a possible change of code, for ever, which
  * is every page of a guest without NX. Here each RAM page knows whether it holds translated code:
  *   fetch fill       the page becomes a code page: stores to it are checked from now on
@@ -744,25 +857,22 @@ static void forget_code_page(Engine *e, uint64_t ram, uint64_t host_page)
  *                    first), and stores go at full speed
  *   store fill       of a code page through a mapping that cannot execute: the page is being recycled, so its
  *                    translations are dropped and it becomes data */
-bool x86_cpu_tlb_fill_x86_64(void *cs, uint64_t address, int size, int access, int mode, bool probe, uintptr_t ra)
+static void fill_entry(Engine *e, uint64_t address, int access, int mode)
 {
-    if (!unicorn.tlb_fill(cs, address, size, access, mode, probe, ra)) return false;
-    Engine *e = of_cs(cs);
-    if (!e) return true;
-    struct tlb tlb = tlb_of_mode(cs, mode);
+    struct tlb tlb = tlb_of_mode(e->cs, mode);
     uint64_t index = (address >> 12) & (tlb.mask / TLB_ENTRY_BYTES), page = address & ~0xfffull;
     uint8_t *entry = tlb.table + TLB_ENTRY_BYTES * index;
     uint64_t write = U64(entry, ENTRY_WRITE), read = U64(entry, ENTRY_READ);
     if ((write != UINT64_MAX && write & (TLB_MMIO | TLB_DISCARD_WRITE)) || (read != UINT64_MAX && read & TLB_MMIO))
-        return true;
+        return;
     uint64_t ram = (U64(tlb.iotlb, 16 * index) + page) >> 12, host_page = page + U64(entry, ENTRY_ADDEND);
-    if (ram >= MAX_RAM_PAGES) return true;
+    if (ram >= MAX_RAM_PAGES) return;
     if (access == ACCESS_FETCH) {
         if (!e->holds_code[ram]) {
             e->holds_code[ram] = 1;
-            unicorn.tlb_reset_dirty(cs, host_page, 4096);
+            unicorn.tlb_reset_dirty(e->cs, host_page, 4096);
         }
-        return true;
+        return;
     }
     bool executable = U64(entry, ENTRY_CODE) != UINT64_MAX;
     if (e->holds_code[ram] && access == ACCESS_STORE && !executable) forget_code_page(e, ram, host_page);
@@ -771,6 +881,29 @@ bool x86_cpu_tlb_fill_x86_64(void *cs, uint64_t address, int size, int access, i
         if (write != UINT64_MAX) U64(entry, ENTRY_WRITE) = write & ~TLB_NOTDIRTY;
     } else if (!executable) {
         U64(entry, ENTRY_CODE) = page | TLB_INVALID;    /* keeps Unicorn from opening fast stores itself */
+    }
+}
+
+static bool entry_is_present(Engine *e, uint64_t address, int access, int mode)
+{
+    struct tlb tlb = tlb_of_mode(e->cs, mode);
+    uint8_t *entry = tlb.table + TLB_ENTRY_BYTES * ((address >> 12) & (tlb.mask / TLB_ENTRY_BYTES));
+    return (U64(entry, access == ACCESS_STORE ? ENTRY_WRITE : ENTRY_READ) & ~0xfffull) == (address & ~0xfffull);
+}
+
+bool x86_cpu_tlb_fill_x86_64(void *cs, uint64_t address, int size, int access, int mode, bool probe, uintptr_t ra)
+{
+    if (!unicorn.tlb_fill(cs, address, size, access, mode, probe, ra)) return false;
+    Engine *e = of_cs(cs);
+    if (!e) return true;
+    fill_entry(e, address, access, mode);
+    if (access != ACCESS_FETCH && ra && !probe) {
+        accelerate_string(e, address, mode, ra);
+        /* Looking at the instruction may have put its page where this entry was. */
+        if (!entry_is_present(e, address, access, mode)) {
+            unicorn.tlb_fill(cs, address, size, access, mode, probe, ra);
+            fill_entry(e, address, access, mode);
+        }
     }
     return true;
 }

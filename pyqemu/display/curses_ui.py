@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import locale
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from pyqemu.display import Source, TextScreen
@@ -178,7 +179,7 @@ class CursesDisplay:
         self._drawn = []
         self._stale = True
         self._message = message
-        place = b"\x1b[%d;%dH" % (max(rows // 2, 1), (columns - len(shown)) // 2 + 1)
+        place = b"\x1b[%d;%dH" % (rows // 2 + 1, (columns - len(shown)) // 2 + 1)
         self.write(_HIDE_CURSOR + _CLEAR + place + shown.encode("ascii"))
         return True
 
@@ -247,3 +248,38 @@ class CursesDisplay:
         if known is None:
             known = self._renditions[key] = rendition(*key)
         return known
+
+
+@contextmanager
+def show(vm: Any) -> Iterator[None]:
+    """Join a machine's screen and keyboard to this terminal; the machine's event loop does the work.
+
+    A machine without a display adapter shows nothing.
+    """
+    devices = vm.board.devices
+    if "vga" not in devices:
+        yield
+        return
+    keyboard = devices.get("keyboard")
+    display = CursesDisplay(devices["vga"].scanout, keyboard.keyboard.press if keyboard else lambda *_key: None)
+
+    def refresh() -> None:
+        display.refresh()
+        timer.start(vm.clock.now() + display.interval_ns)
+
+    def typed() -> None:
+        if not display.read_input():
+            vm.loop.remove_reader(display.input_fd)
+        timer.start(min(timer.deadline_ns, vm.clock.now() + display.interval_ns))
+
+    timer = vm.clock.timer(refresh)
+    display.start()
+    try:
+        with suppress(PermissionError):  # standard input is a file: nobody types
+            vm.loop.add_reader(display.input_fd, typed)
+        refresh()
+        yield
+    finally:
+        timer.stop()
+        vm.loop.remove_reader(display.input_fd)
+        display.stop()

@@ -128,6 +128,12 @@ class Emulator:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def drain(self, seconds: float) -> None:
+        """Take output for so long, so that the emulator never waits for its terminal."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self._read(left)
+
     def report(self, reason: str) -> str:
         lines = self.text.splitlines()[-REPORTED_LINES:]
         parts = [reason, "command: " + shlex.join(self.arguments), "--- output, its end", *lines]
@@ -156,6 +162,7 @@ class Emulator:
                 raise GuestFailure(self.report(f"no {pattern!r} within {seconds:g} s"))
 
     def _read(self, seconds: float) -> None:
+        """Take what the terminal has, waiting at most *seconds* for something to come."""
         while select.select([self._terminal], [], [], seconds)[0]:
             data = os.read(self._terminal, 65536)
             self.raw += data

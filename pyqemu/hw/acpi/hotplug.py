@@ -1,8 +1,8 @@
 """The two hot-plug windows of the PIIX board's ACPI: PCI slots (AE00) and processors (AF00).
 
 Source   read back from the reference board; the AML of the firmware is their driver
-PCI      AE00 slots with a new device, AE04 slots asked to let go (each 32 bits, one per slot; cleared when
-         read), AE08 write: eject these slots, AE0C slots that may be ejected. AE10 selects a bus: there is one
+PCI      32-bit registers, one bit per slot: AE00 has a new device (cleared when read), AE04 is asked to let go,
+         AE08 write: eject, AE0C may be ejected. AE10 selects a bus: there is one. Narrow accesses read zero
 CPU      AF00-AF1F one bit per processor that is present, by APIC number; read only
 Units    slots 0-31, processors 0-255
 """
@@ -29,16 +29,14 @@ class PciHotplug(Record):
         self.removable: Callable[[], int] = lambda: 0xFFFFFFFF
 
     def read(self, width: int, offset: int) -> int:
-        """A read takes the low part of its register: only 32-bit reads are of use."""
-        mask = (1 << 8 * width) - 1
+        if width != 4:
+            return 0
         if offset == UP:
             value, self.up = self.up, 0
-            return value & mask
+            return value
         if offset == DOWN:
-            return self.down & mask
-        if offset == REMOVABLE and width == 4:
-            return self.removable()
-        return 0
+            return self.down
+        return self.removable() if offset == REMOVABLE else 0
 
     def write(self, width: int, offset: int, value: int) -> None:
         if offset != EJECT or width != 4:

@@ -9,7 +9,7 @@ from pyqemu.hw.ide.registers import SECTOR_BYTES
 def read(drive: Drive, offset: int, buffer: memoryview | bytearray) -> int:
     """Fill *buffer* from byte *offset*; returns how many bytes are good: all, or up to the failing sector.
 
-    The failing sector is reported to the user.
+    The error is reported to the user.
     """
     try:
         drive.read_into(offset, buffer)
@@ -29,7 +29,7 @@ def read(drive: Drive, offset: int, buffer: memoryview | bytearray) -> int:
             return good
         except OSError as error:
             failure = error.with_traceback(None)  # which would hold on to the buffer
-    drive.report_error(f"read of {SECTOR_BYTES} bytes at {offset + good}", failure)
+    drive.report_error("read", failure)
     return good
 
 
@@ -53,7 +53,7 @@ def write(drive: Drive, offset: int, data: memoryview | bytearray) -> int:
             return good
         except OSError as error:
             failure = error.with_traceback(None)  # which would hold on to the buffer
-    drive.report_error(f"write of {SECTOR_BYTES} bytes at {offset + good}", failure)
+    drive.report_error("write", failure)
     return good
 
 

@@ -86,8 +86,7 @@ class I8259(IsaDevice, type="isa-i8259", vmstate="i8259"):
         self.pending = False  # level of the INT output
         self.on_intr: Callable[[bool], None] = _ignore  # the board's wire to the CPU
         self.inputs: list[Callable[[bool], None]] = [partial(self._input, 1 << n) for n in range(8)]
-        self.inputs[CASCADE_INPUT] = self._cascade_input if self.master else self.inputs[CASCADE_INPUT]
-        self.cascade_pin = Pin(self.inputs[CASCADE_INPUT])
+        self.cascade_pin = Pin(self._cascade_input)
         self._slave: I8259 | None = None
         self._cascade_line: Line | None = None
         self._pins: list[Pin] = []
@@ -110,7 +109,8 @@ class I8259(IsaDevice, type="isa-i8259", vmstate="i8259"):
             self._cascade_line = self.cascade.cascade_pin.connect()
             self.cascade._slave = self
         for pin, handler in zip(self._pins, self.inputs, strict=True):
-            pin.handler = handler
+            if pin is not self.cascade_pin:
+                pin.handler = handler
 
     def reset(self) -> None:
         """A source that holds its line high through the reset must fall before it makes a new edge."""
@@ -162,10 +162,12 @@ class I8259(IsaDevice, type="isa-i8259", vmstate="i8259"):
 
     def _cascade_input(self, level: bool) -> None:
         """The slave's INT, which does not stay latched: a request that it withdraws is gone."""
-        if not level:
+        if level:
+            self._input(CASCADE, True)
+        else:
+            self.last_irr &= ~CASCADE
             self.irr &= ~CASCADE
-        self._input(CASCADE, level)
-        self.refresh()
+            self.refresh()
 
     # -- acknowledge ----------------------------------------------------------------------------------
 

@@ -142,7 +142,7 @@ class PciDevice(Device):
         self.refresh()
 
     def refresh(self) -> None:
-        """Put windows and the interrupt pin where the configuration says. Subclasses call it from their own refresh."""
+        """Put windows and the interrupt pin where the configuration says. Subclasses call it from theirs."""
         self.update_bars()
         self.update_intx()
 

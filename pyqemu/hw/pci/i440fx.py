@@ -102,7 +102,9 @@ class I440fxHost(Device, type="i440FX-pcihost", vmstate="PCIHost"):
 class _Segment:
     """One PAM segment: the mapping that covers it and what it shows in each of the four modes."""
 
-    def __init__(self, memory: AddressSpace, base: int, size: int, ram: RamBlock, below: tuple[RamBlock, int] | None):
+    def __init__(
+        self, memory: AddressSpace, base: int, size: int, ram: RamBlock, below: tuple[RamBlock, int] | None
+    ):
         """*below*: the ROM block and offset that answer at this place when the segment belongs to PCI."""
         self.mode = 0
         writable = Ram(ram, base, size)
@@ -225,9 +227,7 @@ class I440fx(PciDevice, type="i440FX", vmstate="I440FX", version=3):
                 if segment.mode != mode:
                     segment.select(memory, mode)
             control = config[SMRAM]
-            memory.enable(
-                self.smram, control & _SMRAM_VISIBLE == _SMRAM_VISIBLE and not control & _SMRAM_LOCKED
-            )
+            memory.enable(self.smram, control & _SMRAM_VISIBLE == _SMRAM_VISIBLE and not control & _SMRAM_LOCKED)
 
 
 def _store_into(memory: AddressSpace, ram: RamBlock, base: int) -> Callable[[int, int, int], None]:

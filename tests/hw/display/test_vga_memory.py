@@ -162,7 +162,18 @@ operations = st.one_of(
         st.integers(0, 255),
     ),
 )
-MASKS = {"sr2": 0xF, "sr4": 0xE, "gr0": 15, "gr1": 15, "gr2": 15, "gr3": 31, "gr4": 3, "gr5": 0x7B, "gr6": 15, "gr7": 15}
+MASKS = {
+    "sr2": 0xF,
+    "sr4": 0xE,
+    "gr0": 15,
+    "gr1": 15,
+    "gr2": 15,
+    "gr3": 31,
+    "gr4": 3,
+    "gr5": 0x7B,
+    "gr6": 15,
+    "gr7": 15,
+}
 
 
 def run(card: Card, start: dict[str, int], todo: list[Any], *, mapped: bool) -> None:

@@ -11,24 +11,19 @@ from pyqemu.display.png import png_bytes
 from pyqemu.display.screen import dump_text, lines
 from pyqemu.hw.display.stdvga import StdVga
 
-# misc, SR1-4, CR0-18, GR0-8, AR0-14: mode values from the IBM VGA technical reference.
-EGA_PALETTE = "000102030405140738393a3b3c3d3e3f"
+# Misc, SR1-4, CR0-18, GR0-8, AR10-14: mode values from the IBM VGA technical reference.
 MODES = {
-    "text": ("67", "00030002", "5f4f50825581bf1f004f0d0e000000009c8e8f281f96b9a3ff", "0000000000100e00ff", "0c000f0800"),
-    "text40": ("67", "08030002", "2d2728902ba0bf1f004f0d0e000000009c8e8f141f96b9a3ff", "0000000000100e00ff", "0c000f0800"),
-    "cga4": ("63", "09030002", "2d2728902b80bf1f00c10000000000009c8e8f140096b9a2ff", "0000000000300f00ff", "0100030000"),
-    "cga2": ("63", "01010006", "5f4f50825480bf1f00c10000000000009c8e8f280096b9c2ff", "0000000000000d00ff", "0100010000"),
-    "planar": ("e3", "010f0006", "5f4f508254800b3e0040000000000000ea8cdf2800e704e3ff", "00000000000005 0fff", "01000f0000"),
-    "planar320": ("63", "090f0006", "2d2728902b80bf1f00c00000000000009c8e8f140096b9e3ff", "00000000000005 0fff", "01000f0000"),
-    "256": ("63", "010f000e", "5f4f50825480bf1f00410000000000009c8e8f284096b9a3ff", "0000000000400 50fff", "41000f0000"),
-}  # fmt: skip
+    "text": "67 00030002 5f4f50825581bf1f004f0d0e000000009c8e8f281f96b9a3ff 0000000000100e00ff 0c000f0800",
+    "text40": "67 08030002 2d2728902ba0bf1f004f0d0e000000009c8e8f141f96b9a3ff 0000000000100e00ff 0c000f0800",
+    "cga4": "63 09030002 2d2728902b80bf1f00c10000000000009c8e8f140096b9a2ff 0000000000300f00ff 0100030000",
+    "cga2": "63 01010006 5f4f50825480bf1f00c10000000000009c8e8f280096b9c2ff 0000000000000d00ff 0100010000",
+    "planar": "e3 010f0006 5f4f508254800b3e0040000000000000ea8cdf2800e704e3ff 000000000000050fff 01000f0000",
+    "planar320": "63 090f0006 2d2728902b80bf1f00c00000000000009c8e8f140096b9e3ff 000000000000050fff 01000f0000",
+    "256": "63 010f000e 5f4f50825480bf1f00410000000000009c8e8f284096b9a3ff 000000000040050fff 41000f0000",
+}
 
 BLACK, BLUE, GREEN, RED = b"\0\0\0", b"\0\0\xff", b"\0\xff\0", b"\xff\0\0"
 WHITE = b"\xff\xff\xff"
-
-
-def data(text: str) -> bytes:
-    return bytes.fromhex(text.replace(" ", ""))
 
 
 class Screen:
@@ -55,13 +50,13 @@ class Screen:
         self.bench.outb(0x3C0, 0x20)
 
     def mode(self, name: str) -> None:
-        misc, seq, crtc, gfx, attr = MODES[name]
-        self.bench.outb(0x3C2, int(misc, 16))
-        self.registers(0x3C4, data(seq), 1)
+        misc, seq, crtc, gfx, attr = map(bytes.fromhex, MODES[name].split())
+        self.bench.outb(0x3C2, misc[0])
+        self.registers(0x3C4, seq, 1)
         self.registers(0x3D4, bytes([0]), 0x11)
-        self.registers(0x3D4, data(crtc))
-        self.registers(0x3CE, data(gfx))
-        for index, value in enumerate(bytes(range(16)) + data(attr)):
+        self.registers(0x3D4, crtc)
+        self.registers(0x3CE, gfx)
+        for index, value in enumerate(bytes(range(16)) + attr):
             self.attribute(index, value)
         self.palette({1: BLUE, 2: GREEN, 3: RED, 4: b"\x28\x4c\x70", 15: WHITE, 255: WHITE})
 
@@ -352,7 +347,7 @@ def test_linear_modes(screen: Screen, depth: int, pixels: bytes, expected: list[
 def test_linear_16_colours(screen: Screen) -> None:
     screen.mode("planar")
     screen.dispi(64, 48, 4)
-    screen.vram[32 : 36] = b"\x80\x40\x00\x00"
+    screen.vram[32:36] = b"\x80\x40\x00\x00"
     assert screen.row(1)[:3] == [BLUE, GREEN, BLACK]
 
 

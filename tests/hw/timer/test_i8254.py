@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pyqemu.hw.timer.i8254 import PIT_HZ, I8254
+from pyqemu.hw.timer.i8254 import I8254, PIT_HZ
 
 CONTROL = 0x43
 
