@@ -155,6 +155,7 @@ class Board:
     def _prepare(self, device: Device) -> None:
         """Give a device what only the board has, before it is realized."""
         prepare: dict[str, Callable[[Any], None]] = {
+            "i440FX-pcihost": self._join_pci,
             "i440FX": lambda host: host.set_memory(self.ram, self.bios),
             "mc146818rtc": self._set_start_time,
             "VGA": self._load_vga_rom,
@@ -164,6 +165,9 @@ class Board:
         }
         if device.type in prepare:
             prepare[device.type](device)
+
+    def _join_pci(self, host: Any) -> None:
+        host.pci = self.pci
 
     def _set_start_time(self, rtc: Any) -> None:
         rtc.start_time = self.start_time

@@ -56,7 +56,8 @@ def _add_kernel(fw_cfg: Any, config: LaunchConfig, ram_bytes: int, below_4g_limi
     from pyqemu.core.errors import ConfigError
     from pyqemu.firmware.linux_loader import load_linux
 
-    load_linux(fw_cfg, config.kernel, config.initrd, config.append, min(ram_bytes, below_4g_limit))
+    below_4g = min(ram_bytes, below_4g_limit)
+    load_linux(fw_cfg, config.kernel, config.initrd or None, config.append, ram_below_4g=below_4g)
     rom = images.load_option_rom("linuxboot.bin", config.firmware_dirs)
     if rom is None:
         raise ConfigError("could not load option ROM 'linuxboot.bin'")

@@ -11,6 +11,7 @@ from pyqemu.core.device import Device
 from pyqemu.core.errors import ConfigError, nearest
 
 CATALOG = {
+    "i440FX-pcihost": "pci.i440fx:I440fxHost",
     "i440FX": "pci.i440fx:I440fx",
     "PIIX3": "pci.piix3:Piix3",
     "PIIX4_PM": "acpi.piix4_pm:Piix4Pm",
@@ -29,7 +30,7 @@ CATALOG = {
     "isa-vga": "display.stdvga:IsaVga",
     "isa-serial": "char.serial_16550:Serial16550",
     "isa-parallel": "char.parallel:Parallel",
-    "isa-debugcon": "char.debugcon:DebugCon",
+    "isa-debugcon": "char.debugcon:DebugConsole",
     "isa-debug-exit": "misc.debugexit:DebugExit",
 }
 

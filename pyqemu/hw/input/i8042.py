@@ -16,6 +16,7 @@ Missing  diagnostic dump (AC), test inputs (E0); parity and time-out errors, whi
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from pyqemu.core.bus import Bus
 from pyqemu.core.device import IsaDevice, Prop, State
@@ -88,8 +89,11 @@ class I8042(IsaDevice, type="i8042", vmstate="pckbd", version=3):
     keyboard = State.record(Ps2Keyboard)
     mouse = State.record(Ps2Mouse)
 
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        self.a20_line: Line | None = None
+
     def realize(self, bus: Bus) -> None:
-        self.a20_line: Line | None = getattr(self, "a20_line", None)
         self._keyboard_line = bus.irq(self.kbd_irq)
         self._mouse_line = bus.irq(self.mouse_irq)
         self._throttle = bus.clock.timer(self._refill)
