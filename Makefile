@@ -38,7 +38,8 @@ bench: $(READY) guests
 
 # Built images are committed; this makes them again where their sources are.
 firmware:
-	@if [ -f firmware/Makefile ]; then $(MAKE) --no-print-directory -C firmware; fi
+	@for part in firmware/Makefile firmware/*/Makefile; do \
+	    if [ -f $$part ]; then $(MAKE) --no-print-directory -C $$(dirname $$part) || exit; fi; done
 
 # What cannot be made is reported here; the tests that need it are then skipped with its name,
 # or fail if PYQEMU_GUESTS_REQUIRED is set.

@@ -15,7 +15,6 @@ from pyqemu.core.bus import Bus, Power
 from pyqemu.core.clock import Clock
 from pyqemu.core.device import Device
 from pyqemu.core.errors import ConfigError
-from pyqemu.core.lines import Pin
 from pyqemu.core.memory import AddressSpace, Ram, RamBlock
 from pyqemu.core.ports import PortSpace
 from pyqemu.cpu.cpu import Cpu
@@ -34,6 +33,13 @@ SERIAL_PORTS = ((0x3F8, 4), (0x2F8, 3), (0x3E8, 4), (0x2E8, 3))
 PARALLEL_PORTS = ((0x378, 7), (0x278, 7), (0x3BC, 7))
 IDE_DRIVES = 4
 FLOPPY_DRIVES = 2
+
+
+class A20Gate:
+    """The A20 gate as the chips see it. On this board the last one to write decides, whatever the other holds."""
+
+    def __init__(self, set_gate: Callable[[bool], None]) -> None:
+        self.set = set_gate
 
 
 class Board:
@@ -100,10 +106,9 @@ class Board:
         pic: Any = self.devices["pic"]
         self.cpu = Cpu(model, self.isa.ports, self.memory, pic.acknowledge)
         pic.on_intr = self.cpu.set_irq
-        self.a20 = Pin(self.cpu.set_a20)
         for gate in ("port92", "keyboard"):
             if gate in self.devices:
-                self.devices[gate].a20_line = self.a20.connect()  # type: ignore[attr-defined]
+                self.devices[gate].a20_line = A20Gate(self.cpu.set_a20)  # type: ignore[attr-defined]
 
         # What the firmware finds.
         cmos.fill(self)

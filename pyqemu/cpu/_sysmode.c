@@ -110,6 +110,7 @@ static struct {
     int (*ctl)(void *, int, ...);
     int (*hook_add)(void *, size_t *, int, void *, void *, uint64_t, uint64_t, ...);
     int (*mem_map_ptr)(void *, uint64_t, size_t, uint32_t, void *);
+    int (*mem_protect)(void *, uint64_t, size_t, uint32_t);
     int (*mem_unmap)(void *, uint64_t, size_t);
     int (*mmio_map)(void *, uint64_t, size_t, void *, void *, void *, void *);
     int (*reg_read)(void *, int, void *);
@@ -168,7 +169,7 @@ static struct {
 static const struct { const char *symbol; void *slot; } symbols[] = {
     {"uc_open", &unicorn.open}, {"uc_close", &unicorn.close}, {"uc_ctl", &unicorn.ctl},
     {"uc_hook_add", &unicorn.hook_add}, {"uc_mem_map_ptr", &unicorn.mem_map_ptr},
-    {"uc_mem_unmap", &unicorn.mem_unmap}, {"uc_mmio_map", &unicorn.mmio_map},
+    {"uc_mem_protect", &unicorn.mem_protect}, {"uc_mem_unmap", &unicorn.mem_unmap}, {"uc_mmio_map", &unicorn.mmio_map},
     {"uc_reg_read", &unicorn.reg_read}, {"uc_strerror", &unicorn.strerror},
     {"cpu_exec_x86_64", &unicorn.cpu_exec}, {"x86_cpu_tlb_fill_x86_64", &unicorn.tlb_fill},
     {"tlb_flush_x86_64", &unicorn.tlb_flush}, {"tlb_vaddr_to_host_x86_64", &unicorn.tlb_vaddr_to_host},
@@ -1173,8 +1174,9 @@ static PyObject *Engine_map_ram(Engine *e, PyObject *args)
     unsigned long long address, host, size;
     int readonly, code;
     if (!PyArg_ParseTuple(args, "KKKp", &address, &host, &size, &readonly)) return NULL;
-    code = unicorn.mem_map_ptr(e->uc, address, size, readonly ? UC_PROT_READ | UC_PROT_EXEC : UC_PROT_ALL,
-                               (void *)(uintptr_t)host);
+    code = unicorn.mem_map_ptr(e->uc, address, size, UC_PROT_ALL, (void *)(uintptr_t)host);
+    if (!code && readonly)                  /* only this makes the store itself go nowhere */
+        code = unicorn.mem_protect(e->uc, address, size, UC_PROT_READ | UC_PROT_EXEC);
     if (code) return unicorn_error("map RAM", code);
     Py_RETURN_NONE;
 }

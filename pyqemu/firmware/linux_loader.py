@@ -30,6 +30,7 @@ RAMDISK_IMAGE, RAMDISK_SIZE, HEAP_END_PTR, CMD_LINE_PTR, INITRD_ADDR_MAX, XLOADF
     0x218, 0x21C, 0x224, 0x228, 0x22C, 0x236, 0x238,
 )  # fmt: skip
 HEADER_END = 0x268
+SETUP_LIMIT = 0x8000  # the heap and stack of the real-mode part follow
 OLD_CMD_LINE_MAGIC, OLD_CMD_LINE_OFFSET, OLD_MAGIC = 0x20, 0x22, 0xA33F
 
 LOADED_HIGH, CAN_USE_HEAP = 0x01, 0x80
@@ -82,12 +83,12 @@ def load_linux(
     """
     name = kernel if isinstance(kernel, str) else "(memory)"
     image = _read(kernel, f"could not open kernel file '{name}'")
-    setup_bytes = _setup_bytes(image, has_initrd=initrd is not None, name=name)
+    setup_bytes = _setup_bytes(image, name, has_initrd=initrd is not None)
     setup = bytearray(image[:setup_bytes])
     protocol = _u16(setup, VERSION)
     line = cmdline.encode(errors="surrogateescape") + b"\0"
     setup_address, cmdline_address, kernel_address = _places(setup, protocol, len(line))
-    _check_cmdline(setup, protocol, line, setup_address, cmdline_address)
+    _check_cmdline(setup, protocol, line, cmdline_address)
 
     if protocol >= 0x202:
         _put(setup, CMD_LINE_PTR, 4, cmdline_address)
@@ -126,7 +127,7 @@ def _read(source: str | bytes, complaint: str) -> bytes:
         raise ConfigError(f"{complaint}: {error.strerror}") from None
 
 
-def _setup_bytes(image: bytes, *, has_initrd: bool, name: str) -> int:
+def _setup_bytes(image: bytes, name: str, *, has_initrd: bool) -> int:
     """The size of the real-mode part of a file that is a kernel."""
     if image[MAGIC : MAGIC + 4] != HEADER_MAGIC or _u16(image, VERSION) < 0x200:
         if has_initrd:
@@ -135,6 +136,8 @@ def _setup_bytes(image: bytes, *, has_initrd: bool, name: str) -> int:
     size = ((image[SETUP_SECTS] or 4) + 1) * SECTOR_BYTES
     if size > len(image) or len(image) < HEADER_END:
         raise ConfigError("invalid kernel header", f"'{name}' ends within its setup part.")
+    if size > SETUP_LIMIT:
+        raise ConfigError("invalid kernel header", f"'{name}' has a setup part of {size} bytes.")
     return size
 
 
@@ -148,10 +151,10 @@ def _places(setup: bytearray, protocol: int, line_bytes: int) -> tuple[int, int,
     return 0x10000, 0x20000, 0x100000
 
 
-def _check_cmdline(setup: bytearray, protocol: int, line: bytes, setup_address: int, address: int) -> None:
+def _check_cmdline(setup: bytearray, protocol: int, line: bytes, address: int) -> None:
     limit = _u32(setup, CMDLINE_SIZE) if protocol >= 0x206 else 255
     room = 0x80000 - address if protocol >= 0x202 and address == 0x20000 else limit + 1
-    if len(line) > min(limit + 1, room) or address - setup_address < len(setup):
+    if len(line) > min(limit + 1, room):
         raise ConfigError(
             "kernel command line is too long", f"It has {len(line) - 1} bytes, the kernel takes {limit}."
         )

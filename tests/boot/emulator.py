@@ -52,13 +52,13 @@ def command() -> list[str]:
 class Emulator:
     """One run of the emulator. Use it as a context: the process ends with the block."""
 
-    def __init__(self, *arguments: str | Path, memory_mib: int = 256) -> None:
+    def __init__(self, *arguments: str | Path, memory_mib: int = 256, program: list[str] | None = None) -> None:
         options = [str(argument) for argument in arguments]
-        self.arguments = [*command(), *(() if "-m" in options else ("-m", str(memory_mib))), *options]
+        self.arguments = [*(program or command()), *(() if "-m" in options else ("-m", str(memory_mib))), *options]
         self.raw = bytearray()
         self.screen = Screen(ROWS, COLUMNS)
         self._seen = 0
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in __exit__)
         self._terminal, self._line = os.openpty()
         fcntl.ioctl(self._line, termios.TIOCSWINSZ, struct.pack("4H", ROWS, COLUMNS, 0, 0))
         self.settings: list[Any] = termios.tcgetattr(self._line)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import codecs
 import re
 
-ESCAPE = re.compile(r"\x1b(?:\[([?>=]?[\d;]*)([@-~])|\]P[\da-fA-F]{7}|\]R|\][^\x07\x1b]*\x07|[()][A-Za-z0-9]|[A-Za-z0-9=>])")
+ESCAPE = re.compile(
+    r"\x1b(?:\[([?>=]?[\d;]*)([@-~])|\]P[\da-fA-F]{7}|\]R|\][^\x07\x1b]*\x07|[()][A-Za-z0-9]|[A-Za-z0-9=>])"
+)
 
 
 class Screen:
@@ -89,7 +91,7 @@ class Screen:
         count = max(1, first)
         match escape[2]:
             case "H" | "f":
-                self._go(count - 1, max(1, (numbers + [1])[1]) - 1)
+                self._go(count - 1, max(1, [*numbers, 1][1]) - 1)
             case "A":
                 self._go(self.row - count, self.column)
             case "B" | "e":
@@ -128,7 +130,7 @@ class Screen:
                     del self.cells[self.row]
                     self.cells.insert(self._bottom, [" "] * self.columns)
             case "r":
-                bottom = (numbers + [0])[1] or self.rows
+                bottom = [*numbers, 0][1] or self.rows
                 self._top, self._bottom = min(count, self.rows) - 1, min(bottom, self.rows) - 1
                 self._go(0, 0)
 

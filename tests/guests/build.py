@@ -10,7 +10,6 @@ Errors   what cannot be made is reported with its reason and the rest is made; e
 
 from __future__ import annotations
 
-
 import argparse
 import hashlib
 import json

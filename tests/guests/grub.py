@@ -22,11 +22,14 @@ import initramfs
 SECTOR = 512
 PARTITION_START = 2048
 BOOT_KERNEL_SECTOR = 0x5C  # boot.img: 8 bytes, where core.img begins
-PARTITION_TABLE = 0x1BE
+PARTITION_TABLE, PARTITION_TABLE_END = 0x1BE, 0x1FE
 CORE_BLOCK_LIST = 0x1F4  # core.img's first sector: start (8 bytes), sectors (2), segment (2)
 CORE_SEGMENT = 0x820  # the rest of core.img goes to 0x8200
 LINUX_PARTITION = 0x83
-MODULES = "biosdisk part_msdos ext2 iso9660 normal linux serial terminal echo test reboot halt minicmd ls".split()
+MODULES = (
+    *("biosdisk", "part_msdos", "ext2", "iso9660"),
+    *("normal", "linux", "serial", "terminal", "echo", "test", "ls", "minicmd", "reboot", "halt"),
+)
 FIXED = {"SOURCE_DATE_EPOCH": "0", "E2FSPROGS_FAKE_TIME": "1"}  # the same input gives the same image
 FILE_SYSTEM_ID = "70797165-6d75-4000-8000-000000000001"
 
@@ -63,6 +66,7 @@ def disk(out: Path, files: initramfs.Tree, modules: Path, size_mib: int) -> None
         raise ToolError("GRUB's core image does not fit before the first partition")
     struct.pack_into("<Q", boot, BOOT_KERNEL_SECTOR, 1)
     struct.pack_into("<QHH", core, CORE_BLOCK_LIST, 2, -(-len(core) // SECTOR) - 1, CORE_SEGMENT)
+    boot[PARTITION_TABLE:PARTITION_TABLE_END] = bytes(PARTITION_TABLE_END - PARTITION_TABLE)  # was floppy code
     entry = (0x80, *_chs(PARTITION_START), LINUX_PARTITION, *_chs(sectors - 1))
     struct.pack_into("<8B2I", boot, PARTITION_TABLE, *entry, PARTITION_START, sectors - PARTITION_START)
     with tempfile.TemporaryDirectory() as folder:
@@ -116,7 +120,9 @@ def _chs(sector: int) -> tuple[int, int, int]:
 def _run(tool: str, *arguments: str | Path) -> None:
     path = shutil.which(tool) or shutil.which(tool, path="/usr/sbin:/sbin")
     if path is None:
-        raise ToolError(f"{tool} is needed and was not found (apt-get install grub-common xorriso mtools e2fsprogs)")
+        raise ToolError(
+            f"{tool} is needed and was not found (apt-get install grub-common xorriso mtools e2fsprogs)"
+        )
     done = subprocess.run([path, *arguments], env=os.environ | FIXED, capture_output=True, text=True, timeout=300)
     if done.returncode:
         raise ToolError(f"{tool}: {done.stderr}")

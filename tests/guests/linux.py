@@ -64,8 +64,8 @@ exec switch_root /mnt /sbin/init
 SYSTEM_START = """\
 #!/bin/sh
 /bin/busybox --install -s 2>/dev/null
-mountpoint -q /proc || mount -t proc none /proc
-mountpoint -q /sys || mount -t sysfs none /sys
+[ -d /proc/self ] || mount -t proc none /proc
+[ -d /sys/block ] || mount -t sysfs none /sys
 hostname guest
 echo "SYSTEM READY"
 """

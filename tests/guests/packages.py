@@ -94,10 +94,12 @@ class Archive:
 
 def members(package: Path) -> Iterator[tuple[str, tarfile.TarInfo, tarfile.TarFile]]:
     """Walk the files of a .deb once, in order: (path without the leading ./, header, open archive)."""
-    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE) as unpacker:
-        with tarfile.open(fileobj=unpacker.stdout, mode="r|") as archive:
-            for header in archive:
-                yield header.name.removeprefix("./"), header, archive
+    with (
+        subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE) as unpacker,
+        tarfile.open(fileobj=unpacker.stdout, mode="r|") as archive,
+    ):
+        for header in archive:
+            yield header.name.removeprefix("./"), header, archive
 
 
 def read(package: Path, pattern: str) -> dict[str, bytes]:

@@ -215,19 +215,17 @@ class Piix4Pm(PciDevice, type="PIIX4_PM", vmstate="piix4_pm", version=3):
 
     def update_sci(self) -> None:
         """Drive SCI from the events, and arm the clock for the timer's next one."""
-        if not self.pm1_status & _TIMER and self._ticks() >= self.overflow_ticks:
-            self.pm1_status |= _TIMER
-        pending = self.pm1_status & self.pm1_enable & _SCI_SOURCES or self.gpe_status & self.gpe_enable
+        status = self.read_status(0)
+        pending = status & self.pm1_enable & _SCI_SOURCES or self.gpe_status & self.gpe_enable
         self.sci.set(bool(pending))
-        if self.pm1_enable & _TIMER and not self.pm1_status & _TIMER:
+        if self.pm1_enable & _TIMER and not status & _TIMER:
             self.timer.start(-(-self.overflow_ticks * NS_PER_SECOND // PM_TIMER_HZ))
         else:
             self.timer.stop()
 
     def read_status(self, _offset: int) -> int:
-        if not self.pm1_status & _TIMER and self._ticks() >= self.overflow_ticks:
-            self.pm1_status |= _TIMER
-        return self.pm1_status
+        """The timer's bit follows from the time; the others are stored."""
+        return self.pm1_status | _TIMER if self._ticks() >= self.overflow_ticks else self.pm1_status
 
     def write_status(self, _offset: int, value: int) -> None:
         """Ones clear. The timer's bit comes back when bit 23 changes next."""

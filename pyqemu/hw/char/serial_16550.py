@@ -106,6 +106,7 @@ class Serial16550(IsaDevice, type="isa-serial", vmstate="serial", version=3, min
 
     def realize(self, bus: Bus) -> None:
         self._place(bus)
+        self._loop, self._plain = True, False  # nothing is received before the first reset
         self._line = bus.irq(self.irq)
         self._timer = bus.clock.timer(self._timeout)
         self._resume_timer = bus.clock.timer(self._resume)

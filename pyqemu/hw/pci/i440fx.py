@@ -163,7 +163,7 @@ class I440fx(PciDevice, type="i440FX", vmstate="I440FX", version=3):
             return
         if self.ram.size < HIGH_RAM_BASE:
             raise ConfigError("the PC board needs at least 1 MiB of RAM")
-        self.header[DRB7] = min(self.below_4g_bytes // DRB_UNIT, 0xFF)
+        self.header[DRB7] = min(self.ram.size // DRB_UNIT, 0xFF)
         self.header[SMRAM] = Smram.C_BASE_SEG
         memory = bus.isa.memory
         with memory.transaction():
@@ -210,7 +210,7 @@ class I440fx(PciDevice, type="i440FX", vmstate="I440FX", version=3):
         self._follow()
 
     def config_written(self, offset: int, width: int) -> None:
-        if offset <= PAM_LAST and offset + width > PAM0 or offset <= SMRAM < offset + width:
+        if (offset <= PAM_LAST and offset + width > PAM0) or offset <= SMRAM < offset + width:
             self._follow()
 
     def _follow(self) -> None:

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from pyqemu.hw.acpi.piix4_pm import Piix4Pm
 
 BASE = 0xB100
-STATUS, CONTROL, COMMAND, ADDRESS, DATA0, DATA1, BLOCK = BASE, BASE + 2, BASE + 3, BASE + 4, BASE + 5, BASE + 6, BASE + 7
+STATUS, CONTROL, COMMAND, ADDRESS, DATA0, DATA1, BLOCK = (
+    BASE,
+    BASE + 2,
+    BASE + 3,
+    BASE + 4,
+    BASE + 5,
+    BASE + 6,
+    BASE + 7,
+)
 START = 0x40
 QUICK, BYTE, BYTE_DATA, WORD_DATA, BLOCK_DATA = 0x00, 0x04, 0x08, 0x0C, 0x14
 DONE, DEVICE_ERROR = 0x02, 0x04

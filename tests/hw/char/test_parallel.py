@@ -85,7 +85,7 @@ def test_input_direction_reads_the_open_lines(bench, lpt):
 def test_places_and_limits(bench):
     assert [bench.plug(Parallel()).iobase for _ in range(3)] == [0x378, 0x278, 0x3BC]
     print_byte(bench, 0x41)
-    with pytest.raises(ConfigError, match="Max. supported number of parallel ports is 3."):
+    with pytest.raises(ConfigError, match=r"Max\. supported number of parallel ports is 3"):
         bench.plug(Parallel())
 
 
@@ -98,11 +98,17 @@ def test_save_and_load_restore_the_line(bench, lpt):
     assert bench.irq_pin(7).level and lpt.save() == state
 
 
+accesses = st.tuples(st.integers(0, 7), st.sampled_from([1, 2, 4]), st.integers(-1, 0xFFFFFFFF))
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(st.integers(0, 7), st.sampled_from([1, 2, 4]), st.integers(-1, 0xFFFFFFFF)), max_size=30))
-def test_nothing_a_guest_does_raises(bench, steps):
-    bench.ports.unmap(0x378, 8, bench.ports.owner(0x378))
-    bench.plug(Parallel(chardev=BufferChardev()))
+@given(
+    steps=st.lists(
+        st.tuples(st.integers(0, 7), st.sampled_from([1, 2, 4]), st.integers(-1, 0xFFFFFFFF)), max_size=30
+    )
+)
+def test_nothing_a_guest_does_raises(bench, lpt, steps):
+    lpt.reset()
     for port, width, value in steps:
         if value < 0:
             assert 0 <= bench.ports.read(0x378 + port, width) < 1 << 8 * width

@@ -340,7 +340,7 @@ ACTION = st.tuples(st.sampled_from(PORTS), st.sampled_from([1, 2, 4]), st.none()
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(actions=st.lists(ACTION, max_size=40), length=st.integers(0, 70000))
 def test_nothing_a_guest_does_raises(actions, length):
-    from conftest import Bench
+    from bench import Bench
 
     bench = Bench()
     chips = [bench.plug(I8237()), bench.plug(I8237(base=0xC0, page_base=0x88, dshift=1))]

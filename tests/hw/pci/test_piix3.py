@@ -31,7 +31,7 @@ def test_identity_and_reset_values(piix3: Piix3) -> None:
     assert config[:16] == bytes.fromhex("86800070000000020000010600008000")
     assert config[0x2C:0x30] == bytes.fromhex("f41a0011")
     assert config[0x40:0x50] == bytes.fromhex("0000000000000000000000004d000300")
-    assert config[0x60:0x80] == bytes.fromhex("80808080000000000002000000000000" "8000000000000c0c0200000000000000")
+    assert config[0x60:0x80] == bytes.fromhex("808080800000000000020000000000008000000000000c0c0200000000000000")
     assert config[0xA0:0xB0] == bytes.fromhex("08000000000000000f00000000000000")
     assert not any(config[0x80:0xA0]) and not any(config[0xB0:])
 
