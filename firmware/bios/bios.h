@@ -30,7 +30,8 @@ static inline void fail(struct regs *r, u8 ah) { r->ah = ah; r->flags |= CF; }
 static inline void ok(struct regs *r) { r->flags &= ~CF; }
 
 /* entry.S */
-void call_vector(struct regs *r, u32 vector);      /* INT */
+void call_interrupt(struct regs *r, u32 segment_offset);   /* PUSHF, CALL FAR */
+void call_vector(struct regs *r, u8 vector);       /* INT */
 void call_far(struct regs *r, u32 segment_offset); /* CALL FAR; r->ax, bx, ... in and out */
 void boot_jump(u32 segment_offset, u32 dl);        /* to a boot sector with a fresh stack */
 u32 call32(u32 flat, u32 argument);                /* a function of the 32-bit half */

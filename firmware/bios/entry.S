@@ -13,7 +13,6 @@
         .globl  bios_stack
         .comm   caller_sp, 4
         .comm   caller_ss, 4
-        .comm   callout_esp, 4
 
         .section .data
         .balign 4
@@ -107,33 +106,7 @@ enter:  pushw   %ds
         interrupt entry_int17, int17
         interrupt entry_int1a, int1a
 
-        /* int 10h of the VGA BIOS, seen first by the serial console */
-        interrupt console_hook, int10_hook
-        .globl  entry_int10_serial
-entry_int10_serial:
-        pushw   $0                              /* room for CS:IP of the next handler */
-        pushw   $0
-        pushw   %bp
-        pushw   %ax
-        pushw   %ds
-        movw    $SEG_DATA, %bp
-        movw    %bp, %ds
-        movw    %sp, %bp
-        movw    vga_vector, %ax
-        movw    %ax, 6(%bp)
-        movw    vga_vector + 2, %ax
-        movw    %ax, 8(%bp)
-        popw    %ds
-        popw    %ax
-        popw    %bp
-        pushfw
-        pushw   %cs
-        calll_hook = . + 3
-        callw   1f
-        lretw
-1:      jmp     console_hook
-
-        .comm   vga_vector, 4
+        interrupt entry_int10_serial, int10_serial      /* in front of the VGA BIOS */
 
 /* int 18h and 19h do not come back: fresh stack. */
         .globl  entry_int19, entry_int18
@@ -156,15 +129,9 @@ entry_int19:
 2:      hlt
         jmp     2b
 
-        .globl  entry_iret
-/* void call_vector(regs, vector) */
-        .globl  call_vector, call_far
-call_vector:
-        pushl   %ebx
-        xorl    %ebx, %ebx
-        movw    %bx, %fs
-        movl    %fs:(,%edx,4), %edx
-        popl    %ebx
+/* void call_interrupt(regs, segment:offset) */
+        .globl  call_interrupt, call_far
+call_interrupt:
         pushl   %ebp
         movl    $1, %ecx
         jmp     1f

@@ -266,6 +266,7 @@ class AddressSpace:
     def write(self, address: int, data: bytes | bytearray | memoryview) -> None:
         """Store bytes into guest memory. ROM and unassigned addresses ignore them."""
         source = memoryview(data).cast("B")
+        address &= ADDRESS_LIMIT - 1
         position = 0
         while position < len(source):
             span, length = self._run(address, len(source) - position)
@@ -279,7 +280,7 @@ class AddressSpace:
                 elif isinstance(region, Mmio):
                     _store_block(region, offset, source[position : position + length])
             position += length
-            address += length
+            address = (address + length) & (ADDRESS_LIMIT - 1)
 
     def view(self, address: int, length: int) -> memoryview | None:
         """A window into RAM for zero-copy DMA, or None where the range is not all RAM of one region.
@@ -311,6 +312,7 @@ class AddressSpace:
         return None, min(length, gap_end - address)
 
     def _pieces(self, address: int, length: int) -> Iterator[bytes | memoryview]:
+        address &= ADDRESS_LIMIT - 1
         while length > 0:
             span, run = self._run(address, length)
             if span is None:
@@ -323,7 +325,7 @@ class AddressSpace:
                 else:
                     assert isinstance(span.region, Mmio)
                     yield _load_block(span.region, offset, run)
-            address += run
+            address = (address + run) & (ADDRESS_LIMIT - 1)
             length -= run
 
 

@@ -132,6 +132,7 @@ static struct {
     void (*svm_check)(void *, uint32_t, uint64_t, uintptr_t);
     void (*reset_request)(void *);
     void (*raise_interrupt)(void *, int, int);
+    void (*into)(void *, int);
     void (*raise_err)(void *, int, int, uintptr_t);
     uint64_t (*read_eflags)(void *);
     void (*write_eflags)(void *, uint64_t, uint32_t);
@@ -185,7 +186,7 @@ static const struct { const char *symbol; void *slot; } symbols[] = {
     {"cpu_svm_check_intercept_param_x86_64", &unicorn.svm_check},
     {"qemu_system_reset_request", &unicorn.reset_request},
     {"helper_raise_interrupt_x86_64", &unicorn.raise_interrupt},
-    {"raise_exception_err_ra_x86_64", &unicorn.raise_err},
+    {"helper_into_x86_64", &unicorn.into}, {"raise_exception_err_ra_x86_64", &unicorn.raise_err},
     {"helper_read_eflags_x86_64", &unicorn.read_eflags},
     {"helper_write_eflags_x86_64", &unicorn.write_eflags},
     {"x86_update_hflags_x86_64", &unicorn.update_hflags}, {"cpu_exit", &unicorn.cpu_exit},
@@ -301,6 +302,14 @@ void helper_raise_interrupt_x86_64(void *env, int vector, int next_eip_addend)
     Engine *e = of_env(env);
     if (e) e->int_rip = U64(env, ENV_RIP);
     unicorn.raise_interrupt(env, vector, next_eip_addend);
+}
+
+void helper_into_x86_64(void *env, int next_eip_addend)
+{
+    Engine *e = of_env(env);
+    if (e) e->int_rip = U64(env, ENV_RIP);
+    unicorn.into(env, next_eip_addend);
+    if (e) e->int_rip = UINT64_MAX;         /* no overflow, no interrupt */
 }
 
 static void on_interrupt(void *uc, uint32_t vector, void *data)
@@ -1189,6 +1198,7 @@ static PyObject *Engine_map_io(Engine *e, PyObject *args)
     if (!PyArg_ParseTuple(args, "KK", &address, &size)) return NULL;
     void *base = (void *)(uintptr_t)address;
     int code = unicorn.mmio_map(e->uc, address, size, on_load, base, on_store, base);
+    if (!code) code = unicorn.mem_protect(e->uc, address, size, UC_PROT_ALL);   /* a guest may jump there */
     if (code) return unicorn_error("map I/O", code);
     Py_RETURN_NONE;
 }
@@ -1232,6 +1242,11 @@ static PyObject *Engine_ram_written(Engine *e, PyObject *args)
     Py_RETURN_NONE;
 }
 
+static bool is_halted(Engine *e)
+{
+    return U32(e->cs, CS_HALTED) && !unicorn.pending_interrupt(e->cs, (int)U32(e->cs, CS_INTERRUPT_REQUEST));
+}
+
 PyDoc_STRVAR(run_doc,
 "run() -> str\n\n"
 "Run the guest until something needs the machine: 'kicked', 'halted' (no interrupt can be taken), or\n"
@@ -1255,12 +1270,14 @@ static PyObject *Engine_run(Engine *e, PyObject *unused)
             e->triple_fault = false;
             reason = "shutdown";
         } else if (U32(e->uc, UC_INVALID_ERROR)) {
-            PyErr_Format(PyExc_RuntimeError, "the CPU stopped at %#llx: %s",
-                         (unsigned long long)U64(e->env, ENV_RIP), unicorn.strerror(U32(e->uc, UC_INVALID_ERROR)));
+            char rip[20];
+            PyOS_snprintf(rip, sizeof rip, "%#llx", (unsigned long long)U64(e->env, ENV_RIP));
+            PyErr_Format(PyExc_RuntimeError, "the CPU stopped at %s: %s", rip,
+                         unicorn.strerror((int)U32(e->uc, UC_INVALID_ERROR)));
             break;
         } else if (atomic_exchange(&e->kicked, 0)) {
             reason = "kicked";
-        } else if (result == EXCP_HLT || result == EXCP_HALTED) {
+        } else if ((result == EXCP_HLT || result == EXCP_HALTED) && is_halted(e)) {
             reason = "halted";
         }                                   /* else PAUSE, a debug register, a full code buffer: go on */
     }
@@ -1455,7 +1472,7 @@ static PyObject *Engine_close(Engine *e, PyObject *unused)
 static PyObject *Engine_get_halted(Engine *e, void *closure)
 {
     (void)closure;
-    return PyBool_FromLong(U32(e->cs, CS_HALTED) && !unicorn.pending_interrupt(e->cs, (int)U32(e->cs, CS_INTERRUPT_REQUEST)));
+    return PyBool_FromLong(is_halted(e));
 }
 
 static PyMethodDef Engine_methods[] = {

@@ -288,10 +288,10 @@ def test_stores_to_rom_reach_who_listens(machine):
 def test_rom_that_turns_into_ram(machine):
     """Shadowing: the ROM is copied over itself, then patched in RAM and run."""
     block = RamBlock("rom", 0x1000)
+    machine.memory.write(0x800000, returns(2))
     block.view[0:6] = returns(1)
     rom = machine.memory.map(0x800000, Ram(block, readonly=True), priority=1)
     machine.on_signal = lambda value: machine.memory.enable(rom, bool(value))
-    machine.memory.write(0x800000, returns(2))
     reports = machine.flat32(
         """
 %macro call_it 0

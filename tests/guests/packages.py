@@ -77,6 +77,8 @@ class Archive:
             "Dir::State": self._state,
             "Dir::State::status": self._state / "status",
             "Dir::Cache": self._state / "cache",
+            "Dir::Cache::pkgcache": "pkgcache.bin",  # container images turn these off; they save seconds
+            "Dir::Cache::srcpkgcache": "srcpkgcache.bin",
         }
         command = [tool, "-q"] + [f"-o{key}={value}" for key, value in options.items()] + list(arguments)
         done = subprocess.run(
