@@ -268,7 +268,7 @@ def _display(vm: VirtualMachine) -> Iterator[None]:
     """The VGA screen in the terminal, when that is wanted."""
     config = vm.config
     wanted = config.display == "curses" or (
-        config.display is None and not config.nographic and sys.stdin.isatty() and sys.stdout.isatty()
+        config.display is None and not config.nographic and os.isatty(0) and os.isatty(1)
     )
     if not wanted:
         yield

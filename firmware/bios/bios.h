@@ -90,28 +90,31 @@ struct transfer {
 };
 u8 drive_transfer(struct transfer *t);
 u8 ata_transfer(struct drive *d, struct transfer *t);
-u8 floppy_transfer(struct drive *d, struct transfer *t);
 u8 cd_transfer(struct drive *d, struct transfer *t);
 u8 image_transfer(struct drive *d, struct transfer *t);
 u8 atapi_command(struct drive *d, const u8 *packet, u16 segment, u16 offset, u32 bytes, u32 *moved);
-u8 cd_ready(struct drive *d);
+u8 cd_ready(struct drive *d);                       /* 0: a medium is there, d->total is set */
 void floppy_services(struct regs *r);
 int cd_boot_image(u8 drive, u16 *segment, u8 *dl);  /* 0: loaded; else prints why not */
 void emulation_services(struct regs *r);
-u8 emulation_active(void);
+u8 emulation_active(void);                          /* 0, 1 floppy, 2 hard disk */
+int emulation_drive(u8 dl);                         /* drives[] index of the emulated drive, or -1 */
+u8 emulation_shift(u8 dl);                          /* what dl means without it */
 int int13_drive(u8 dl);                             /* index into drives[], -1: none */
 void disk_probe(void);
-void lba_to_drive(struct drive *d);
 
 /* others */
+void event_wait(struct regs *r);
+void delay(struct regs *r);
+void clock_set_ticks(void);
 int key_available(void);
 u16 key_read(void);
 int key_store(u16 key);
 void console_poll(void);
 void console_put(u8 c);
 void mouse_services(struct regs *r);
-void mouse_byte(u8 byte);
-void pci_services(struct regs *r);
+void call_with_words(u32 segment_offset, const u16 words[4]);   /* far call, words[3] pushed first */
+void pci_services(struct regs *r, u32 buses);
 void apm_services(struct regs *r);
 void serial_console_input(void);
 void a20_set(int on);

@@ -6,6 +6,7 @@
 #include "bios.h"
 
 #define TICKS_PER_DAY 0x1800B0
+#define LONGEST_WAIT_MS 3500000         /* the counter in struct timer turns over later */
 
 enum { SECONDS, SECONDS_ALARM, MINUTES, MINUTES_ALARM, HOURS, HOURS_ALARM, WEEKDAY, DAY, MONTH, YEAR,
        STATUS_A, STATUS_B, STATUS_C, STATUS_D, CENTURY = 0x32 };
@@ -158,7 +159,7 @@ void int1a(struct regs *r)
         r->ah = 0;
         return;
     case 0xB1:
-        pci_services(r);
+        pci_services(r, last_bus + 1);
         return;
     }
     r->flags |= CF;
@@ -190,6 +191,8 @@ void delay(struct regs *r)
 {
     u32 microseconds = (u32)r->cx << 16 | r->dx;
     u32 ms = microseconds / 1000, rest = (microseconds % 1000) * 1193 / 1000;
+    if (ms > LONGEST_WAIT_MS)
+        ms = LONGEST_WAIT_MS;
     struct timer t;
     timer_start(&t);
     while (!timer_expired(&t, ms) || t.elapsed - ms * 1193 < rest)

@@ -199,6 +199,41 @@ came_back:
         popl    %ebp
         retl
 
+/* void call_with_words(segment:offset, words): the mouse handler's way of getting a packet */
+        .globl  call_with_words
+call_with_words:
+        pushl   %ebp
+        pushl   %ebx
+        pushl   %esi
+        pushl   %edi
+        pushl   bios_stack
+        movl    %esp, %ebx
+        subl    $STACK_GAP, %ebx
+        movl    %ebx, bios_stack
+        pushl   4(%edx)
+        pushl   (%edx)
+        pushw   %cs
+        pushw   $1f
+        pushl   %eax
+        xorl    %eax, %eax
+        sti
+        lretw
+1:      cli
+        cld
+        movw    $SEG_DATA, %ax
+        movw    %ax, %ds
+        movw    %ax, %es
+        movw    $0x40, %ax
+        movw    %ax, %gs
+        addw    $8, %sp
+        movzwl  %sp, %esp
+        popl    bios_stack
+        popl    %edi
+        popl    %esi
+        popl    %ebx
+        popl    %ebp
+        retl
+
 /* Interrupts may come now; what they run on our stack stays above bios_stack. */
         .globl  wait_a_bit, wait_interrupt
 wait_interrupt:

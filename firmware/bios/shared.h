@@ -65,7 +65,8 @@ extern u16 serial_console;      /* port, 0: none */
 extern u8 has_vga;
 extern u8 has_pci;
 extern u8 last_bus;
-extern u16 ide_bus_master;
+extern u32 pci_entry_32;         /* flat */
+extern u16 ide_bus_master, ide_bdf;
 extern u16 power_port;          /* PM1a control register, 0: none */
 extern u16 pir_table;           /* offsets in segment F000, 0: none */
 extern u16 pir_length;

@@ -205,7 +205,12 @@ void teletype(u8 character, u8 attribute, int with_attribute, u8 page)
     place_cursor(page, row << 8 | column);
 }
 
-/* AH=13h: bit 0 of al: the cursor moves; bit 1: attributes stand in the string. */
+static int is_control(u8 character)
+{
+    return character == BELL || character == BACKSPACE || character == LINE_FEED || character == CARRIAGE_RETURN;
+}
+
+/* AH=13h: bit 0 of al: the cursor moves; bit 1: an attribute follows each character that is not a control. */
 void write_string(Regs r)
 {
     u8 page = r->bh & 7, attribute = r->bl;
@@ -215,11 +220,8 @@ void write_string(Regs r)
     place_cursor(page, r->dx);
     for (u16 left = r->cx; left; left--) {
         u8 character = peek8(segment, at++);
-        if (r->al & 2 && character != BELL && character != BACKSPACE && character != LINE_FEED &&
-            character != CARRIAGE_RETURN)
+        if (r->al & 2 && !is_control(character))
             attribute = peek8(segment, at++);
-        else if (r->al & 2)
-            at++;
         teletype(character, attribute, 1, page);
     }
     if (!(r->al & 1))

@@ -36,7 +36,7 @@ PROBED_WARNING = (
 
 
 def print_message(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(f"pyqemu: {text}", file=sys.stderr, flush=True)
 
 
 class FileDrive:

@@ -7,6 +7,7 @@ Errors   ConfigError → ``pyqemu: message`` and its hint on stderr; never a tra
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import IO, Any
@@ -60,7 +61,7 @@ def _run(arguments: Sequence[str]) -> None:
 def _print_answer(answer: Answer) -> None:
     if answer.remark:
         click.echo(line(answer.remark), err=True)
-    if answer.styled and sys.stdout.isatty():
+    if answer.styled and sys.stdout and sys.stdout.isatty():
         print_styled(answer.text)
     elif answer.text:
         click.echo(answer.text)
@@ -69,8 +70,16 @@ def _print_answer(answer: Answer) -> None:
 command = _QemuCommand("pyqemu", callback=_run, add_help_option=False)
 
 
+def _fill_standard_descriptors() -> None:
+    """Give 0, 1 and 2 a meaning where the caller closed them: an image opened there would get our messages."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
+    _fill_standard_descriptors()
     try:
         command.main(list(sys.argv[1:] if arguments is None else arguments), standalone_mode=True)
     except SystemExit as end:

@@ -79,11 +79,11 @@ class EventLoop:
 
     def call_idle(self, callback: Callable[[], None]) -> None:
         """Call once before the loop next sleeps, or within 5 ms while the guest computes."""
-        if not self._idle:
-            self._idle_deadline_ns = time.perf_counter_ns() + IDLE_LIMIT_NS
-            self._arm()
         if callback not in self._idle:
             self._idle.append(callback)
+            if len(self._idle) == 1:
+                self._idle_deadline_ns = time.perf_counter_ns() + IDLE_LIMIT_NS
+                self._arm()
 
     def post(self, callback: Callable[[], None]) -> None:
         """Call on the machine's thread soon. May be called from any thread."""

@@ -223,9 +223,7 @@ class AddressSpace:
     def load(self, address: int, width: int) -> int:
         """Read one value of 1, 2, 4 or 8 bytes, as the CPU does."""
         span = self.find(address)
-        if span is None:
-            return 0
-        if address + width > span.end:
+        if span is None or address + width > span.end:
             return int.from_bytes(self.read(address, width), "little")
         region = span.region
         offset = span.offset + address - span.start
@@ -238,9 +236,7 @@ class AddressSpace:
     def store(self, address: int, width: int, value: int) -> None:
         """Write one value of 1, 2, 4 or 8 bytes, as the CPU does."""
         span = self.find(address)
-        if span is None:
-            return
-        if address + width > span.end:
+        if span is None or address + width > span.end:
             self.write(address, value.to_bytes(width, "little"))
             return
         region = span.region

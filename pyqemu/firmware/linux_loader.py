@@ -30,6 +30,7 @@ RAMDISK_IMAGE, RAMDISK_SIZE, HEAP_END_PTR, CMD_LINE_PTR, INITRD_ADDR_MAX, XLOADF
     0x218, 0x21C, 0x224, 0x228, 0x22C, 0x236, 0x238,
 )  # fmt: skip
 HEADER_END = 0x268
+SYSSIZE = 0x1F4  # 16-byte units behind the setup part
 SETUP_LIMIT = 0x8000  # the heap and stack of the real-mode part follow
 OLD_CMD_LINE_MAGIC, OLD_CMD_LINE_OFFSET, OLD_MAGIC = 0x20, 0x22, 0xA33F
 
@@ -138,6 +139,10 @@ def _setup_bytes(image: bytes, name: str, *, has_initrd: bool) -> int:
         raise ConfigError("invalid kernel header", f"'{name}' ends within its setup part.")
     if size > SETUP_LIMIT:
         raise ConfigError("invalid kernel header", f"'{name}' has a setup part of {size} bytes.")
+    if _u16(image, VERSION) >= 0x204:  # before, the field was 16 bits wide and meant nothing for large kernels
+        missing = _u32(image, SYSSIZE) * 16 - (len(image) - size)
+        if missing > 0:
+            raise ConfigError("invalid kernel header", f"'{name}' is cut off: {missing} bytes are missing.")
     return size
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import threading
 import time
@@ -21,12 +22,20 @@ def clock():
     return Clock()
 
 
+def too_late():
+    raise AssertionError("the loop sleeps on")
+
+
 @pytest.fixture
 def loop(clock):
     module = native()
     loop = EventLoop(clock, module.timer_create(), module.timer_set)
     clock.start()
+    watchdog = threading.Timer(5, loop.post, [too_late])
+    watchdog.start()
     yield loop
+    watchdog.cancel()
+    watchdog.join()
     loop.close()
 
 
@@ -114,7 +123,8 @@ def test_a_callback_may_remove_another(loop):
     for number, (left, right) in enumerate(with_pair):
         other = with_pair[1 - number][0]
         loop.add_reader(
-            left.fileno(), lambda number=number, other=other: (seen.append(number), loop.remove_reader(other.fileno()))
+            left.fileno(),
+            lambda number=number, other=other: (seen.append(number), loop.remove_reader(other.fileno())),
         )
         right.send(b"x")
     loop.poll()
@@ -182,8 +192,6 @@ def test_timers_fire_in_order_and_rearm(loop, clock):
 
 
 def test_the_loops_descriptor_becomes_ready_for_a_timer(loop, clock):
-    import select
-
     clock.timer(lambda: None).start(clock.now() + 3 * MS)
     started = time.perf_counter_ns()
     poller = select.poll()
@@ -238,6 +246,19 @@ def test_idle_callbacks_run_after_a_while_when_the_guest_computes(loop):
     assert seen[0] - started >= IDLE_LIMIT_NS - MS
     loop.poll()
     assert len(seen) == 1
+
+
+def test_the_loops_descriptor_becomes_ready_for_idle_callbacks(loop):
+    """So that the CPU's watcher kicks a guest that never halts."""
+    poller = select.poll()
+    poller.register(loop.fileno(), select.POLLIN)
+    seen = []
+    loop.call_idle(lambda: seen.append(1))
+    assert not poller.poll(0)
+    assert poller.poll(2000)
+    loop.poll()
+    assert seen == [1]
+    assert not poller.poll(0)
 
 
 def test_idle_callbacks_may_ask_again(loop):

@@ -12,7 +12,9 @@ from pyqemu.core.memory import ADDRESS_LIMIT, AddressSpace, Mmio, Ram, RamBlock,
 
 def device(size=0x1000, log=None):
     log = log if log is not None else []
-    return Mmio(size, lambda w, o: log.append(("r", w, o)) or o * 0x01010101, lambda w, o, v: log.append(("w", w, o, v)))
+    return Mmio(
+        size, lambda w, o: log.append(("r", w, o)) or o * 0x01010101, lambda w, o, v: log.append(("w", w, o, v))
+    )
 
 
 @pytest.fixture
@@ -301,7 +303,9 @@ def test_memory_that_cannot_be_had(size):
 
 @settings(max_examples=100, deadline=None)
 @given(
-    layout=st.lists(st.tuples(st.integers(0, 60), st.integers(1, 30), st.integers(0, 60), st.booleans()), max_size=5),
+    layout=st.lists(
+        st.tuples(st.integers(0, 60), st.integers(1, 30), st.integers(0, 60), st.booleans()), max_size=5
+    ),
     writes=st.lists(st.tuples(st.integers(0, 90), st.binary(max_size=30)), max_size=6),
     at=st.integers(0, 90),
     length=st.integers(0, 40),

@@ -67,7 +67,11 @@ def test_accepted(name, typed, value):
 @pytest.mark.parametrize(
     ("name", "typed", "message"),
     [
-        ("iobase", "65536", r"^Property test-card\.iobase doesn't take value 65536 \(minimum: 0, maximum: 65535\)$"),
+        (
+            "iobase",
+            "65536",
+            r"^Property test-card\.iobase doesn't take value 65536 \(minimum: 0, maximum: 65535\)$",
+        ),
         ("iobase", "-1", r"iobase doesn't take value -1"),
         ("iobase", "abc", r"^Parameter 'iobase' expects uint16$"),
         ("iobase", "", r"^Parameter 'iobase' expects uint16$"),

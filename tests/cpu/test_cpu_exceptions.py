@@ -52,7 +52,7 @@ bad:    ud2
 
 
 def test_undefined_instruction_in_long_mode(machine):
-    assert machine.long("nop\nud2") [:2] == [0xDEAD0006, machine.reports[1]]
+    assert machine.long("nop\nud2")[:2] == [0xDEAD0006, machine.reports[1]]
 
 
 FRAME_AT_FAULT = """
@@ -156,7 +156,9 @@ bad:    ud2
 
 
 def test_a_hardware_interrupt_whose_gate_is_not_present(machine):
-    reports = machine.flat32(FRAME_AT_FAULT.format(vector=0x20) + "raise 0x20\nsti\nnop\nbad: nop\nafter:\nreport 7\nstop")
+    reports = machine.flat32(
+        FRAME_AT_FAULT.format(vector=0x20) + "raise 0x20\nsti\nnop\nbad: nop\nafter:\nreport 7\nstop"
+    )
     assert reports[0] | 1 == 0x20 * 8 + 3  # the translator leaves EXT clear
     assert reports[1:] == [0, 7]  # the interrupt itself is lost, as on hardware
 
@@ -210,7 +212,9 @@ def test_a_page_fault_while_an_exception_pushes_its_frame(machine, instruction):
 
 
 def test_a_page_fault_while_an_interrupt_pushes_its_frame(machine):
-    reports = machine.long(NO_KERNEL_STACK + "raise 0x20\njmp bad\nbad: jmp next\nnext: raise 0x20\nagain: jmp again")
+    reports = machine.long(
+        NO_KERNEL_STACK + "raise 0x20\njmp bad\nbad: jmp next\nnext: raise 0x20\nagain: jmp again"
+    )
     assert reports == [2, 0, 0x100FF8, 0, 0x2B, 0x101000 - 40, 7]
     assert machine.acknowledged == [0x20, 0x20]  # the first one was lost: its cycle had been run
 

@@ -56,7 +56,7 @@ def test_the_shadow_of_loading_ss(machine, load):
     def read(width, offset):
         machine.vector = 0x20
         machine.cpu.set_irq(True)
-        return 0x10 if offset == 0 and width == 2 or offset == 4 else 0x6800
+        return 0x10 if (offset == 0 and width == 2) or offset == 4 else 0x6800
 
     machine.memory.map(0x800000, Mmio(0x1000, read, lambda *_: None), priority=1)
     reports = machine.flat32(
@@ -88,7 +88,9 @@ after:  nop
     ids=["popf", "iret", "sti"],
 )
 def test_a_waiting_interrupt_is_taken_where_flags_allow_it(machine, enable):
-    reports = machine.flat32(HANDLER + f"raise 0x20\nmov ecx, 1000\nwait1: loop wait1\n{enable}\nnop\nreport 7\nstop")
+    reports = machine.flat32(
+        HANDLER + f"raise 0x20\nmov ecx, 1000\nwait1: loop wait1\n{enable}\nnop\nreport 7\nstop"
+    )
     assert reports == [0, 7]
     assert machine.acknowledged == [0x20]
 
@@ -224,7 +226,9 @@ def test_nmi_ignores_if_and_waits_for_iret(machine):
 
 
 def test_nmi_wakes_hlt_with_interrupts_off(machine):
-    machine.load('%include "flat32.inc"\njmp main\nhandler: report 5\niretd\nmain: gate 2, handler\nhlt\nreport 6\nstop')
+    machine.load(
+        '%include "flat32.inc"\njmp main\nhandler: report 5\niretd\nmain: gate 2, handler\nhlt\nreport 6\nstop'
+    )
     assert machine.go() == "halted"
     assert machine.reports == []
     machine.cpu.nmi()
@@ -268,6 +272,7 @@ def test_a_kick_does_not_wake_hlt(machine):
 
 def test_interrupts_between_iterations_of_a_string_instruction(machine):
     """REP LODSB over device memory whose third read raises the line: the count is exact at the interrupt."""
+
     def read(_width, offset):
         if offset == 2:
             machine.vector = 0x20

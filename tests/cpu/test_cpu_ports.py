@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pyqemu.core.memory import Mmio
+
 USER = """
 %define TSS_MAP_BYTES 0x40
 %include "flat32.inc"
@@ -218,8 +220,6 @@ def test_the_machine_goes_on_after_an_exception(machine):
 
 
 def test_exceptions_in_the_interrupt_cycle_and_in_device_memory(machine):
-    from pyqemu.core.memory import Mmio
-
     machine.memory.map(0x800000, Mmio(0x1000, fails, fails), priority=1)
     for body in ("mov eax, [0x800000]", "mov [0x800000], eax"):
         machine.load(f'%include "flat32.inc"\n{body}\nstop')

@@ -96,7 +96,8 @@ def stock():
     uc.mem_write(0x1000, bytes.fromhex("40e610e411cd3040"))
     seen = []
     uc.hook_add(unicorn.UC_HOOK_CODE, lambda u, a, s, d: seen.append(a))
-    uc.hook_add(unicorn.UC_HOOK_INSN, lambda u, p, s, v, d: seen.append(("out", p, v)), None, 1, 0, x86.UC_X86_INS_OUT)
+    out = lambda u, p, s, v, d: seen.append(("out", p, v))
+    uc.hook_add(unicorn.UC_HOOK_INSN, out, None, 1, 0, x86.UC_X86_INS_OUT)
     uc.hook_add(unicorn.UC_HOOK_INSN, lambda u, p, s, d: 0x42, None, 1, 0, x86.UC_X86_INS_IN)
     uc.hook_add(unicorn.UC_HOOK_INTR, lambda u, n, d: seen.append(("int", n)))
     uc.hook_add(unicorn.UC_HOOK_MEM_WRITE, lambda *a: seen.append("write"))
@@ -156,7 +157,9 @@ def unbound(monkeypatch):
 
 def test_another_version_of_unicorn_is_refused(monkeypatch, unbound):
     monkeypatch.setattr(metadata, "version", lambda _name: "2.0.1")
-    with pytest.raises(ConfigError, match=r"^Unicorn 2\.0\.1 is installed, pyqemu needs exactly 2\.1\.4$") as caught:
+    with pytest.raises(
+        ConfigError, match=r"^Unicorn 2\.0\.1 is installed, pyqemu needs exactly 2\.1\.4$"
+    ) as caught:
         library.native()
     assert caught.value.hint == "Run: pip install unicorn==2.1.4"
 

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pyqemu.core.memory import Mmio
+
 PORT = 0x1F0
 
 
@@ -90,7 +92,9 @@ def test_rep_outs(machine, suffix, width, limit):
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_few_elements(machine, suffix, width, count):
     device = Device(machine)
-    reports = machine.flat32(f"mov edx, {PORT}\nmov edi, 0x100000\nmov ecx, {count}\nrep ins{suffix}\nreport edi\nstop")
+    reports = machine.flat32(
+        f"mov edx, {PORT}\nmov edi, 0x100000\nmov ecx, {count}\nrep ins{suffix}\nreport edi\nstop"
+    )
     assert reports == [0x100000 + count * width]
     assert device.position == count * width
     assert machine.memory.read(0x100000, 12) == stream(count * width).ljust(12, b"\0")
@@ -180,8 +184,8 @@ def test_rep_outs_from_a_missing_page(machine, suffix, width):
     machine.memory.write(0x100FA0, data[:96])
     machine.memory.write(0x155000, data[96:])
     reports = machine.flat32(
-        MISSING_PAGE
-        + f"mov edx, {PORT}\nmov esi, 0x100FA0\nxor edi, edi\nmov ecx, {512 // width}\nbad: rep outs{suffix}\nreport esi\nstop"
+        MISSING_PAGE + f"mov edx, {PORT}\nmov esi, 0x100FA0\nxor edi, edi\nmov ecx, {512 // width}\n"
+        f"bad: rep outs{suffix}\nreport esi\nstop"
     )
     assert reports == [0, 0x101000, 0, 0x101000, (512 - 96) // width, 0, 0x1011A0]
     assert bytes(device.written) == data
@@ -314,39 +318,38 @@ def test_outs_with_fs_in_long_mode(machine):
     device = Device(machine)
     machine.memory.write(0x300100, stream(64))
     machine.long(
-        f"mov ecx, 0xC0000100\nmov eax, 0x300000\nxor edx, edx\nwrmsr\nmov edx, {PORT}\nmov esi, 0x100\nmov ecx, 64\n"
-        "fs rep outsb\nstop"
+        f"mov ecx, 0xC0000100\nmov eax, 0x300000\nxor edx, edx\nwrmsr\nmov edx, {PORT}\nmov esi, 0x100\n"
+        "mov ecx, 64\nfs rep outsb\nstop"
     )
     assert bytes(device.written) == stream(64)
 
 
-def test_rep_ins_over_translated_code(machine):
-    """The destination holds code that has run: the new one must run next."""
-
-    class Loader(Device):
-        def _next(self, length):
-            return bytes((b"\xb8\x02\0\0\0\xc3" + bytes(64))[:length])
-
-    device = Loader(machine)
-    machine.memory.write(0x100000, b"\xb8\x01\0\0\0\xc3")
-    device.read = lambda width, _offset: 0
-    machine.ports.string_readers[PORT] = lambda width, count: device._next(width * count)
+@pytest.mark.parametrize("limit", [None, 0])
+def test_rep_ins_over_translated_code(machine, limit):
+    """The destination holds code that has run: the new code runs next."""
+    device = Device(machine, limit)
+    machine.memory.write(0x100000, b"\xb8" + bytes(4) + b"\xc3")
     reports = machine.flat32(
         f"""
-        mov eax, 0x100000
+        mov ebp, 2
+        mov edx, {PORT}
+again:  mov eax, 0x100000
         call eax
         out REPORT, eax
-        mov edx, {PORT}
-        mov edi, 0x100800               ; the same page, elsewhere
+        mov edi, 0x100001
         mov ecx, 4
         rep insb
+        dec ebp
+        jnz again
         mov eax, 0x100000
         call eax
         out REPORT, eax
         stop
 """
     )
-    assert reports == [1, 1]
+    first, second = stream(8)[:4], stream(8)[4:]
+    assert reports == [0, int.from_bytes(first, "little"), int.from_bytes(second, "little")]
+    assert device.position == 8
 
 
 def test_rep_ins_from_a_port_that_has_no_strings(machine):
@@ -356,8 +359,6 @@ def test_rep_ins_from_a_port_that_has_no_strings(machine):
 
 
 def test_rep_ins_into_device_memory(machine):
-    from pyqemu.core.memory import Mmio
-
     stored = []
     machine.memory.map(0x800000, Mmio(0x1000, lambda *_: 0, lambda *a: stored.append(a)), priority=1)
     device = Device(machine)
@@ -446,7 +447,8 @@ def test_movs_into_a_missing_page(machine, width):
     suffix = {1: "b", 2: "w", 4: "d"}[width]
     machine.memory.write(0x120FF0, stream(512))
     reports = machine.flat32(
-        MISSING_PAGE + f"mov edi, 0x100FA0\nmov esi, 0x120FF0\nmov ecx, {512 // width}\nbad: rep movs{suffix}\nreport edi\nstop"
+        MISSING_PAGE
+        + f"mov edi, 0x100FA0\nmov esi, 0x120FF0\nmov ecx, {512 // width}\nbad: rep movs{suffix}\nreport edi\nstop"
     )
     assert reports == [2, 0x101000, 0x101000, 0x121050, (512 - 96) // width, 0, 0x1011A0]
     assert machine.memory.read(0x100FA0, 96) + machine.memory.read(0x155000, 512 - 96) == stream(512)
@@ -460,7 +462,9 @@ def test_stos_in_long_mode(machine):
 def test_movs_with_16_bit_addresses_wraps(machine):
     machine.memory.write(0x2FFF0, stream(16))
     machine.memory.write(0x20000, stream(64)[16:])
-    machine.real("push 0x2000\npop ds\npush 0x3000\npop es\nmov si, 0xFFF0\nmov di, 0xFFE0\nmov cx, 64\nrep movsb\nstop")
+    machine.real(
+        "push 0x2000\npop ds\npush 0x3000\npop es\nmov si, 0xFFF0\nmov di, 0xFFE0\nmov cx, 64\nrep movsb\nstop"
+    )
     assert machine.memory.read(0x3FFE0, 32) == stream(32)
     assert machine.memory.read(0x30000, 32) == stream(64)[32:]
 

@@ -213,7 +213,9 @@ entry:  cmp edi, 1
 
 
 def test_sysenter_clears_if(machine):
-    reports = machine.flat32(SYSENTER + "sti\nnop\nsysenter\nentry: pushfd\npop eax\nand eax, 0x200\nout REPORT, eax\nstop")
+    reports = machine.flat32(
+        SYSENTER + "sti\nnop\nsysenter\nentry: pushfd\npop eax\nand eax, 0x200\nout REPORT, eax\nstop"
+    )
     assert reports == [0]
 
 
