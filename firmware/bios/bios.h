@@ -38,6 +38,8 @@ u32 call32(u32 flat, u32 argument);                /* a function of the 32-bit h
 void wait_a_bit(void);                             /* let interrupts in */
 void wait_interrupt(void);                         /* sleep until one comes */
 
+extern u8 pnp_header[];                             /* entry.S, in the code segment */
+
 /* far memory */
 static inline void set_fs(u16 segment) { asm volatile("movw %0, %%fs" : : "r"(segment) : "memory"); }
 #define FAR8(offset) (*(volatile u8 __seg_fs *)(u32)(u16)(offset))
@@ -119,7 +121,6 @@ void apm_services(struct regs *r);
 void serial_console_input(void);
 void a20_set(int on);
 int a20_get(void);
-void bootstrap(void);
 void eoi(int irq);
 
 #endif

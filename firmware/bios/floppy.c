@@ -127,7 +127,7 @@ static u8 reset_chip(void)
 static void motor_on(u8 unit)
 {
     BDA8(BDA_MOTOR_TIMEOUT) = 255;              /* not while we work */
-    if (BDA8(BDA_MOTOR) & 1 << unit && BDA8(BDA_MOTOR) >> 7 == 0 && selected == unit)
+    if (BDA8(BDA_MOTOR) & 1 << unit && selected == unit)
         return;
     BDA8(BDA_MOTOR) |= 1 << unit;
     outb(DOR, 0x0C | (BDA8(BDA_MOTOR) & 3) << 4 | unit);

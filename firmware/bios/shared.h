@@ -70,7 +70,6 @@ extern u16 ide_bus_master, ide_bdf;
 extern u16 power_port;          /* PM1a control register, 0: none */
 extern u16 pir_table;           /* offsets in segment F000, 0: none */
 extern u16 pir_length;
-extern char product[24];
-extern u16 bios_stack[];        /* far pointer for a switch to our stack */
+extern u32 post_boot_kernel;       /* flat address of a function of the 32-bit half */
 
 #endif

@@ -108,7 +108,7 @@ void scroll_graphics(u8 page, int down, u8 lines, u8 attribute, u8 top, u8 left,
         scroll_planar(page, down, lines, attribute, top, left, rows, columns);
         break;
     case VBE:
-        vbe_scroll(down, lines, attribute, top, left, rows, columns);
+        vbe_scroll(down, lines, top, left, rows, columns);
     }
 }
 

@@ -128,7 +128,7 @@ static inline void fill32(u16 segment, u16 offset, u32 value, u16 count)
 
 static inline void copy8(u16 to_segment, u16 to, u16 from_segment, u16 from, u16 count)
 {
-    __asm__ volatile("push %%ds\n\tmov %3, %%es\n\tmov %4, %%ds\n\trep movsb\n\tpop %%ds"
+    __asm__ volatile("pushw %%ds\n\tmov %3, %%es\n\tmov %4, %%ds\n\trep movsb\n\tpopw %%ds"
                      : "+D"(to), "+S"(from), "+c"(count)
                      : "r"(to_segment), "r"(from_segment)
                      : "memory");
@@ -136,7 +136,7 @@ static inline void copy8(u16 to_segment, u16 to, u16 from_segment, u16 from, u16
 
 static inline void copy16(u16 to_segment, u16 to, u16 from_segment, u16 from, u16 count)
 {
-    __asm__ volatile("push %%ds\n\tmov %3, %%es\n\tmov %4, %%ds\n\trep movsw\n\tpop %%ds"
+    __asm__ volatile("pushw %%ds\n\tmov %3, %%es\n\tmov %4, %%ds\n\trep movsw\n\tpopw %%ds"
                      : "+D"(to), "+S"(from), "+c"(count)
                      : "r"(to_segment), "r"(from_segment)
                      : "memory");

@@ -100,7 +100,8 @@ enum { MMU_KSMAP, MMU_USER, MMU_KNOSMAP };
 enum { UC_ARCH_X86 = 4, UC_MODE_64 = 1 << 3, UC_PROT_ALL = 7, UC_PROT_READ = 1, UC_PROT_EXEC = 4 };
 enum { UC_HOOK_INTR = 1 << 0, UC_HOOK_MEM_WRITE_PROT = 1 << 8, UC_HOOK_INSN_INVALID = 1 << 14 };
 #define UC_CTL_WRITE(type, args) ((type) | (1 << 30) | ((args) << 26))
-enum { UC_CTL_USE_EXITS = 4, UC_CTL_CPU_MODEL = 7 };
+enum { UC_CTL_USE_EXITS = 4, UC_CTL_CPU_MODEL = 7, UC_CTL_TCG_BUFFER_SIZE = 13 };
+enum { CODE_BUFFER_BYTES = 64 << 20 };     /* translated code; it is thrown away when full */
 
 /* ------------------------------------------------------------------ the originals ------------------- */
 
@@ -119,6 +120,7 @@ static struct {
     int (*cpu_exec)(void *, void *);
     bool (*tlb_fill)(void *, uint64_t, int, int, int, bool, uintptr_t);
     void (*tlb_flush)(void *);
+    void (*tb_flush)(void *);
     void *(*tlb_vaddr_to_host)(void *, uint64_t, int, int);
     void (*tlb_reset_dirty)(void *, uint64_t, uint64_t);
     void (*tlb_reset_dirty_by_vaddr)(void *, uint64_t, uint64_t);
@@ -173,7 +175,7 @@ static const struct { const char *symbol; void *slot; } symbols[] = {
     {"uc_mem_protect", &unicorn.mem_protect}, {"uc_mem_unmap", &unicorn.mem_unmap}, {"uc_mmio_map", &unicorn.mmio_map},
     {"uc_reg_read", &unicorn.reg_read}, {"uc_strerror", &unicorn.strerror},
     {"cpu_exec_x86_64", &unicorn.cpu_exec}, {"x86_cpu_tlb_fill_x86_64", &unicorn.tlb_fill},
-    {"tlb_flush_x86_64", &unicorn.tlb_flush}, {"tlb_vaddr_to_host_x86_64", &unicorn.tlb_vaddr_to_host},
+    {"tlb_flush_x86_64", &unicorn.tlb_flush}, {"tb_flush_x86_64", &unicorn.tb_flush}, {"tlb_vaddr_to_host_x86_64", &unicorn.tlb_vaddr_to_host},
     {"tlb_reset_dirty_x86_64", &unicorn.tlb_reset_dirty},
     {"tlb_reset_dirty_by_vaddr_x86_64", &unicorn.tlb_reset_dirty_by_vaddr},
     {"tb_invalidate_phys_range_x86_64", &unicorn.tb_invalidate},
@@ -918,6 +920,16 @@ bool x86_cpu_tlb_fill_x86_64(void *cs, uint64_t address, int size, int access, i
     return true;
 }
 
+/* The code buffer is full and all translations are dropped: no page holds code any more. */
+void tb_flush_x86_64(void *cs)
+{
+    unicorn.tb_flush(cs);
+    Engine *e = of_cs(cs);
+    if (!e) return;
+    madvise(e->holds_code, MAX_RAM_PAGES, MADV_DONTNEED);
+    unicorn.tlb_flush(cs);
+}
+
 /* Redundant with the above: every page that code was read from has been through a fetch fill. */
 void tlb_reset_dirty_by_vaddr_x86_64(void *cs, uint64_t start, uint64_t length)
 {
@@ -1038,6 +1050,10 @@ static int Engine_init(Engine *e, PyObject *args, PyObject *kwargs)
     }
     if ((code = unicorn.ctl(e->uc, UC_CTL_WRITE(UC_CTL_USE_EXITS, 1), 1))) {     /* else address 0 ends a run */
         unicorn_error("exits", code);
+        return -1;
+    }
+    if ((code = unicorn.ctl(e->uc, UC_CTL_WRITE(UC_CTL_TCG_BUFFER_SIZE, 1), CODE_BUFFER_BYTES))) {
+        unicorn_error("code buffer", code);
         return -1;
     }
     uint64_t rip;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times pyqemu next to qemu-system-x86_64 on the same guests and prints the ratios.
 
-Usage     bench.py [SERIES ...] [--runs N] [--json FILE]; with no series, all of them
+Usage     bench.py [SERIES ...] [--runs N] [--busy] [--json FILE]; with no series, all of them
 Method    runs come in pairs, one of each emulator, in turns, so that a slow minute of the host hits both;
           medians of the pairs are compared. A run is thrown away and repeated, up to three times, if other
           processes used more than 0.3 of a core during it; before each run the host must be quiet
@@ -135,29 +135,24 @@ def wait_readable(descriptor: int) -> float:
 
 
 def memory_without_guest_mib(pid: int) -> float:
-    """Peak resident memory less what is resident of the mapping that has exactly the guest RAM's size.
+    """Peak resident memory less what is resident of the guest's RAM.
 
-    RAM may lie in neighbouring mappings with different protections, so these are added up.
+    RAM is the smallest mapping of at least its size: the kernel joins neighbouring mappings, so some of the
+    emulator's own memory may be taken for RAM (at most a quarter more is believed to be it).
     """
-    wanted = MEMORY_MIB << 20
-    areas = []  # start, end, resident KiB
-    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
-        if head := re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line):
-            areas.append([int(head[1], 16), int(head[2], 16), 0])
-        elif line.startswith("Rss:"):
-            areas[-1][2] = int(line.split()[1])
+    wanted, areas = MEMORY_MIB << 10, []  # KiB
+    for area in re.finditer(
+        r"^[0-9a-f]+-[0-9a-f]+ .*\nSize:\s+(\d+) kB(?:\n\w+:.*)*?\nRss:\s+(\d+) kB",
+        Path(f"/proc/{pid}/smaps").read_text(),
+        re.MULTILINE,
+    ):
+        if wanted <= int(area[1]) <= wanted * 5 // 4:
+            areas.append((int(area[1]), int(area[2])))
     peak = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
     assert peak is not None
-    for first in range(len(areas)):
-        resident, last = 0, first
-        while last < len(areas) and areas[last][1] - areas[first][0] <= wanted:
-            resident += areas[last][2]
-            if areas[last][1] - areas[first][0] == wanted:
-                return (int(peak[1]) - resident) / 1024
-            if last + 1 == len(areas) or areas[last + 1][0] != areas[last][1]:
-                break
-            last += 1
-    return int(peak[1]) / 1024
+    if not areas:
+        raise BenchError(f"no mapping of the guest's {MEMORY_MIB} MiB in process {pid}")
+    return (int(peak[1]) - min(areas)[1]) / 1024
 
 
 # Each series is one function: it runs an emulator once and returns its measurements.
@@ -282,10 +277,11 @@ TARGETS = {
 }
 
 
-def undisturbed(series: Callable[[list[str]], Measurements], emulator: list[str]) -> Measurements:
+def undisturbed(series: Callable[[list[str]], Measurements], emulator: list[str], tries: int) -> Measurements:
     """One run during which the host did little else; the last try counts whatever happened."""
-    for attempt in range(1, TRIES + 1):
-        wait_quiet()
+    for attempt in range(1, tries + 1):
+        if tries > 1:
+            wait_quiet()
         children = os.times()
         busy, started = busy_seconds(), time.monotonic()
         measured = series(emulator)
@@ -293,19 +289,21 @@ def undisturbed(series: Callable[[list[str]], Measurements], emulator: list[str]
         own = now.children_user + now.children_system - children.children_user - children.children_system
         own += now.user + now.system - children.user - children.system
         other = (busy_seconds() - busy - own) / (time.monotonic() - started)
-        if other <= BUSY_CORES or attempt == TRIES:
+        if other <= BUSY_CORES or attempt == tries:
             return measured | {"other": other}
         print(f"  disturbed ({other:.1f} cores busy elsewhere), again", file=sys.stderr)
     raise AssertionError("unreachable")
 
 
-def compare(name: str, ours: list[str], theirs: list[str], runs: int) -> dict[str, tuple[list[float], list[float]]]:
+def compare(
+    name: str, ours: list[str], theirs: list[str], runs: int, tries: int
+) -> dict[str, tuple[list[float], list[float]]]:
     """Pairs of runs in turns: for each measurement, our values and theirs."""
     rows: dict[str, tuple[list[float], list[float]]] = {}
     for number in range(runs):
         pair = (ours, theirs) if number % 2 == 0 else (theirs, ours)
         for emulator in pair:
-            measured = undisturbed(SERIES[name], emulator)
+            measured = undisturbed(SERIES[name], emulator, tries)
             print(f"  {name} run {number + 1} {Path(emulator[0]).name}: {rounded(measured)}", file=sys.stderr)
             for row, value in measured.items():
                 if row != "other":
@@ -335,6 +333,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="time pyqemu next to qemu-system-x86_64")
     parser.add_argument("series", nargs="*", metavar="SERIES", help=f"of: {', '.join(SERIES)}")
     parser.add_argument("--runs", type=int, default=5, help="pairs of runs per series (default 5)")
+    parser.add_argument("--busy", action="store_true", help="do not wait for a quiet host: for a first look only")
     parser.add_argument("--json", type=Path, help="also write all values here")
     options = parser.parse_args()
     if unknown := [name for name in options.series if name not in SERIES]:
@@ -348,7 +347,7 @@ def main() -> int:
     )
     for name in options.series or SERIES:
         try:
-            rows = compare(name, ours, QEMU, options.runs)
+            rows = compare(name, ours, QEMU, options.runs, 1 if options.busy else TRIES)
         except (BenchError, GuestFailure, subprocess.SubprocessError) as error:
             print(f"{name}: {error}", file=sys.stderr)
             failed = True
