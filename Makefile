@@ -17,7 +17,7 @@ PACKAGES := gcc libc6-dev make python3-dev python3-venv nasm qemu-system-x86 qem
 .PHONY: run test test-full lint bench firmware guests tools wheel clean
 
 run: $(READY) $(GUESTS)/versions.json
-	$(BIN)/pyqemu -M pc-1.0 -m 256 -bios $(GUESTS)/bios-256k.bin -nographic -snapshot $(GUESTS)/disk64.img
+	$(BIN)/pyqemu -M pc-1.0 -m 256 -L $(GUESTS) -bios bios-256k.bin -nographic -snapshot $(GUESTS)/disk64.img
 
 test: $(READY) firmware guests
 	$(PYTEST) -m "not full"

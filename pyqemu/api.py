@@ -34,7 +34,7 @@ from pyqemu.machines.registry import Registry
 from pyqemu.paths import machines_dir
 
 CD_INDEX = 2  # the default CD-ROM drive: first unit of the second channel
-END_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+END_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 
 class VirtualMachine:
@@ -61,9 +61,10 @@ class VirtualMachine:
         self.board: Board | None = None
         self.chardevs: list[Any] = []
         serials = self._open_serials()
-        parallels = [self._open_chardev(spec) for spec in config.parallels]
+        ports = config.parallels or ([] if config.nodefaults else ["null"])
+        parallels = [self._open_chardev(spec) for spec in ports]
         debugcon = self._open_chardev(config.debugcon) if config.debugcon else None
-        drives = self._open_drives()
+        self.drives = drives = self._open_drives()
         board = Board(
             self.machine,
             load_tree(machines_dir() / "boards" / f"{self.machine.board}.yaml"),
@@ -87,7 +88,7 @@ class VirtualMachine:
     def _open_chardev(self, spec: str) -> Any:
         from pyqemu.chardev.factory import create_chardev
 
-        chardev = create_chardev(spec, self.loop, on_quit=self._quit_from_terminal)
+        chardev = create_chardev(spec, self.loop, on_quit=self._quit_from_terminal, on_save=self._flush_drives)
         if chardev is not None:
             self.chardevs.append(chardev)
             if close := getattr(chardev, "close", None):
@@ -154,6 +155,14 @@ class VirtualMachine:
     def _kick(self) -> None:
         if self.board is not None:
             self.board.cpu.kick()
+
+    def _flush_drives(self) -> None:
+        """Write back what the host still holds (Ctrl-A s)."""
+        for drive in self.drives.values():
+            try:
+                drive.flush()
+            except OSError as error:
+                drive.report_error("flush", error)
 
     def _quit_from_terminal(self) -> None:
         self.power.request_shutdown("host-ui")

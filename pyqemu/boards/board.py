@@ -6,10 +6,11 @@ Read ``Board.__init__`` from top to bottom like a schematic. Which chips there a
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
-from pyqemu.boards import cmos, images
+from pyqemu.boards import cmos
 from pyqemu.boards.tree import Node, Tree
 from pyqemu.core.bus import Bus, Power
 from pyqemu.core.clock import Clock
@@ -19,11 +20,14 @@ from pyqemu.core.memory import AddressSpace, Ram, RamBlock
 from pyqemu.core.ports import PortSpace
 from pyqemu.cpu.cpu import Cpu
 from pyqemu.cpu.models import CpuModel
+from pyqemu.firmware import images
 from pyqemu.hw.catalog import device_class
 from pyqemu.hw.pci.bus import PciBus
 from pyqemu.hw.pci.device import PciDevice
 from pyqemu.launch import LaunchConfig
 from pyqemu.machines.registry import MachineType
+
+unimplemented = logging.getLogger("pyqemu.unimp")
 
 BELOW_4G_LIMIT = 0xE0000000  # RAM beyond this continues at 4 GiB
 FOUR_GIB = 1 << 32
@@ -33,6 +37,7 @@ SERIAL_PORTS = ((0x3F8, 4), (0x2F8, 3), (0x3E8, 4), (0x2E8, 3))
 PARALLEL_PORTS = ((0x378, 7), (0x278, 7), (0x3BC, 7))
 IDE_DRIVES = 4
 FLOPPY_DRIVES = 2
+LINKS = ("device", "chardev", "drive")
 
 
 class A20Gate:
@@ -72,6 +77,8 @@ class Board:
         # Buses.
         self.memory = AddressSpace()
         self.isa = Bus(PortSpace(), self.memory, clock, power)
+        if unimplemented.isEnabledFor(logging.INFO):
+            self.isa.ports.on_unclaimed = _log_unclaimed
         self.pci = PciBus(self.isa) if tree.pci else None
 
         # Memory.
@@ -122,18 +129,20 @@ class Board:
         properties win over all of them."""
         if node.id in self.devices:
             raise ConfigError(f"Duplicate device ID '{node.id}'")
-        if node.id == "vga" and self.config.vga == "none":
+        if node.id == "vga" and not self._wants_vga():
             return
         device = device_class(node.type)()
         device.id = node.id
+        if "ver" in device.props and self.machine.hw_version:
+            device.set("ver", self.machine.hw_version)  # IDE drives report the machine type's version
         if not late:
             self._set_props(device, node.props)
         for compat in self.machine.compat:
             if _is_a(device, compat.driver) and compat.property in device.props:
-                device.set(compat.property, compat.value)
+                self._set_props(device, {compat.property: compat.value})
         for entry in self.config.globals:
             if _is_a(device, entry.driver):
-                device.set(entry.property, entry.value)
+                self._set_props(device, {entry.property: entry.value})
         if late:
             self._set_props(device, node.props)
         self._prepare(device)
@@ -147,14 +156,21 @@ class Board:
             device.attach(self.isa)
         self.devices[node.id] = device
 
+    def _wants_vga(self) -> bool:
+        return self.config.vga != "none" and not (self.config.nodefaults and self.config.vga is None)
+
     def _add(self, id: str, type_name: str, **props: Any) -> None:
         self._plug(Node(id, type_name, props=props))
 
     def _set_props(self, device: Device, props: dict[str, Any]) -> None:
+        """Set properties; the text of a link is the id of another device of this board."""
         for name, value in props.items():
             prop = device.props.get(name)
-            if prop is not None and prop.kind == "device" and isinstance(value, str):
-                value = self.devices[value]
+            if prop is not None and prop.kind in LINKS and isinstance(value, str):
+                found = self.devices.get(value) if prop.kind == "device" else None
+                if found is None:
+                    raise ConfigError(f"Property '{device.type}.{name}' can't find value '{value}'")
+                value = found
             device.set(name, value)
 
     def _prepare(self, device: Device) -> None:
@@ -186,8 +202,6 @@ class Board:
 
     def _attach_ide(self, ide: Any) -> None:
         """Channel and unit follow from a drive's index: two units a channel."""
-        if self.machine.hw_version and "ver" in ide.props:
-            ide.ver = self.machine.hw_version
         first = 2 if getattr(ide, "iobase", 0x1F0) == 0x170 else 0
         for index in range(first, first + 2 * len(ide.channels)):
             drive = self.drives.get(("ide", index))
@@ -213,9 +227,7 @@ class Board:
         low = min(self.bios.size, 0x20000)
         self.memory.map(0x100000 - low, bios, offset=self.bios.size - low, size=low)
         rom = RamBlock("pc.rom", ISA_ROM_BYTES)
-        vga = (
-            images.load_option_rom("vgabios.bin", self.config.firmware_dirs) if self.config.vga != "none" else None
-        )
+        vga = images.load_option_rom("vgabios.bin", self.config.firmware_dirs) if self._wants_vga() else None
         if vga:
             rom.view[: len(vga)] = vga
         self.memory.map(ISA_ROM_BASE, Ram(rom))
@@ -239,6 +251,10 @@ class Board:
 
     def close(self) -> None:
         self.cpu.close()
+
+
+def _log_unclaimed(kind: str, port: int, _width: int, value: int) -> None:
+    unimplemented.info("unassigned port: %s %#06x%s", kind, port, f" = {value:#04x}" if kind == "write" else "")
 
 
 def _is_a(device: Device, driver: str) -> bool:

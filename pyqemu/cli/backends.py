@@ -6,8 +6,8 @@ from pyqemu.cli import qemu_names
 from pyqemu.cli.messages import Typed, accepted, line
 from pyqemu.core.errors import ConfigError, nearest
 
-SUPPORTED = ("none", "null", "stdio", "file")
-NEED_ARGUMENT = ("file", "pipe", "unix", "tcp", "udp", "telnet")
+SUPPORTED = ("none", "null", "stdio", "mon", "file")
+NEED_ARGUMENT = ("file", "mon", "pipe", "unix", "tcp", "udp", "telnet")
 
 
 class Backends:
@@ -25,9 +25,11 @@ class Backends:
                 raise typed.unsupported("this backend", accepted(SUPPORTED))
             raise typed.error(f"'{typed.value}' is not a valid char driver", self._hint(failed, kind))
         if (kind in NEED_ARGUMENT) != bool(colon and argument):
-            form = f"{kind}:PATH" if kind in NEED_ARGUMENT else kind
+            form = "mon:stdio" if kind == "mon" else f"{kind}:PATH" if kind in NEED_ARGUMENT else kind
             raise typed.error(f"'{typed.value}' is not a valid char driver", f"{failed}\nAccepted: {form}.")
-        if kind == "stdio":
+        if kind == "mon" and argument != "stdio":
+            raise typed.error(f"'{typed.value}' is not a valid char driver", f"{failed}\nAccepted: mon:stdio.")
+        if kind in ("stdio", "mon"):
             if self._stdio_taken:
                 raise typed.error("cannot use stdio by multiple character devices", failed)
             self._stdio_taken = True

@@ -11,8 +11,6 @@ VGA = {"none": "no graphic card", "std": "standard VGA"}
 DISPLAYS = ("none", "curses")
 
 LOG_ITEMS = {
-    "int": "show interrupts/exceptions in short format",
-    "cpu_reset": "show CPU state before CPU resets",
     "unimp": "log unimplemented functionality",
     "guest_errors": "log when the guest OS does something invalid (eg accessing a\nnon-existent register)",
 }

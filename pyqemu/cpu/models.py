@@ -42,8 +42,8 @@ QEMU64_FEATURES = {
 _WORDS = {
     "features.1.edx": "fpu vme de pse tsc msr pae mce cx8 - - sep mtrr pge mca cmov pat pse36 - clflush - - - mmx"
     " fxsr sse sse2",
-    "features.1.ecx": "pni pclmulqdq - monitor - - - - - ssse3 - - - cx16 - - - - - sse4.1 sse4.2 - movbe popcnt - aes"
-    " xsave - - - rdrand",
+    "features.1.ecx": "pni pclmulqdq - monitor - - - - - ssse3 - - - cx16 - - - - - sse4.1 sse4.2 - movbe popcnt -"
+    " aes xsave - - - rdrand",
     "features.7.ebx": "fsgsbase - - bmi1 - - - smep bmi2 erms - - - - mpx - - - rdseed adx smap - - clflushopt"
     " clwb",
     "features.80000001.edx": "- - - - - - - - - - - syscall - - - - - - - - nx - mmxext - - fxsr-opt pdpe1gb"
@@ -80,11 +80,11 @@ class CpuModel:
         """Make the engine's CPU this model on this board: there is no local APIC on it yet, and the generic
         models carry the version of the machine type, not of the program."""
         if self.name == "qemu64":
-            for field, value in QEMU64_FEATURES.items():
-                _poke(engine, field, value)
-        for feature, value in self.features:
+            for field, bits in QEMU64_FEATURES.items():
+                _poke(engine, field, bits)
+        for feature, switch in self.features:
             word, bit = FEATURE_BITS[feature]
-            _change(engine, word, clear=1 << bit, set_=(value == "on") << bit)
+            _change(engine, word, clear=1 << bit, set_=(switch == "on") << bit)
         _change(engine, "features.1.edx", clear=APIC_EDX)
         _change(engine, "features.1.ecx", clear=X2APIC_ECX | TSC_DEADLINE_ECX, set_=HYPERVISOR_ECX)
         _change(engine, "features.80000001.edx", clear=APIC_EDX)

@@ -20,6 +20,7 @@ from typing import Any
 from pyqemu.display import Source, TextScreen
 from pyqemu.display.screen import CP437
 from pyqemu.display.terminal_keys import KeyDecoder, OnKey
+from pyqemu.display.typist import Typist
 
 FAST_NS = 33_000_000
 SLOW_NS = 200_000_000
@@ -261,7 +262,8 @@ def show(vm: Any) -> Iterator[None]:
         yield
         return
     keyboard = devices.get("keyboard")
-    display = CursesDisplay(devices["vga"].scanout, keyboard.keyboard.press if keyboard else lambda *_key: None)
+    on_key = Typist(keyboard.keyboard, vm.clock).type if keyboard else lambda *_key: None
+    display = CursesDisplay(devices["vga"].scanout, on_key)
 
     def refresh() -> None:
         display.refresh()

@@ -9,6 +9,8 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from pyqemu.core.errors import ConfigError
+from pyqemu.firmware import images
 from pyqemu.launch import LaunchConfig
 
 UUID, RAM_SIZE, NOGRAPHIC, CPUS = 0x02, 0x03, 0x04, 0x05
@@ -37,7 +39,9 @@ def fill(fw_cfg: Any, config: LaunchConfig, ram_bytes: int, below_4g_limit: int,
     if config.nographic:
         fw_cfg.add_file("etc/sercon-port", struct.pack("<H", SERIAL_CONSOLE_PORT))
     order = _add_kernel(fw_cfg, config, ram_bytes, below_4g_limit)
-    order += _add_option_roms(fw_cfg, config)
+    _add_option_roms(fw_cfg, config)
+    if config.boot.strict:
+        order.append(b"HALT")  # nothing that is not listed is tried
     fw_cfg.add_file("bootorder", b"\n".join(order) + b"\0" if order else b"")
 
 
@@ -52,8 +56,6 @@ def _add_kernel(fw_cfg: Any, config: LaunchConfig, ram_bytes: int, below_4g_limi
     """``-kernel``: the image in pieces, and an option ROM of ours that boots it."""
     if not config.kernel:
         return []
-    from pyqemu.boards import images
-    from pyqemu.core.errors import ConfigError
     from pyqemu.firmware.linux_loader import load_linux
 
     below_4g = min(ram_bytes, below_4g_limit)
@@ -65,13 +67,9 @@ def _add_kernel(fw_cfg: Any, config: LaunchConfig, ram_bytes: int, below_4g_limi
     return [b"/rom@genroms/linuxboot.bin"]
 
 
-def _add_option_roms(fw_cfg: Any, config: LaunchConfig) -> list[bytes]:
-    from pyqemu.boards import images
-    from pyqemu.core.errors import ConfigError
-
+def _add_option_roms(fw_cfg: Any, config: LaunchConfig) -> None:
     for name in config.option_roms:
         rom = images.load_option_rom(name, config.firmware_dirs)
         if rom is None:
             raise ConfigError(f"Could not open option rom '{name}': No such file or directory")
         fw_cfg.add_file(f"genroms/{name.rsplit('/', 1)[-1]}", rom)
-    return []

@@ -242,7 +242,7 @@ class Machine:
         self.loop = SimpleNamespace(
             add_reader=self.readers.__setitem__, remove_reader=lambda fd: self.readers.pop(fd, None)
         )
-        ps2 = SimpleNamespace(press=lambda *key: self.keys.append(key))
+        ps2 = SimpleNamespace(keys=[], press=lambda *key: self.keys.append(key))
         devices = {"keyboard": SimpleNamespace(keyboard=ps2), "vga": SimpleNamespace(scanout=screen)}
         self.board = SimpleNamespace(devices=devices if screen else {})
 
