@@ -21,8 +21,9 @@ MEMORY_MIB = 32
 GROWTH_BYTES = 110 << 20  # guest memory that is touched, code caches, and what the chips hold
 
 # Everything runs from a copy at 0x10000, in flat 32-bit mode, with handlers for all vectors that go on with
-# the next round. State: [0x600] generator, [0x604] mark, [0x608] rounds.
+# the next round. State: [STATE] generator, [STATE + 4] mark.
 PROTECTED = """
+STATE equ 0x50000
 %macro  pci32 3
         mov dx, 0xCF8
         mov eax, 0x80000000 | (%1) << 8 | (%2)
@@ -38,12 +39,12 @@ PROTECTED = """
         xor di, di
         mov cx, 0x4000
         rep movsd
-        xor ax, ax
+        mov ax, STATE >> 4
         mov es, ax
-        cmp dword [es:0x604], 0x13579BDF
+        cmp dword [es:4], 0x13579BDF
         je .known
-        mov dword [es:0x604], 0x13579BDF
-        mov dword [es:0x600], {seed} * 2654435761 & 0xFFFFFFFF
+        mov dword [es:4], 0x13579BDF
+        mov dword [es:0], {seed} * 2654435761 & 0xFFFFFFFF
         say "ready"
 .known: lgdt [cs:gdtr]
         mov eax, cr0
@@ -85,9 +86,9 @@ fault:  mov ax, 16
         out 0x20, al
         cld
         jmp round
-random: imul eax, [0x600], 1664525      ; → eax; the high half is the better one
+random: imul eax, [STATE], 1664525      ; → eax; the high half is the better one
         add eax, 1013904223
-        mov [0x600], eax
+        mov [STATE], eax
         rol eax, 16
         ret
 %macro  any 1                           ; eax: one of a table of dwords that ends at %1.end
@@ -133,6 +134,39 @@ port:   any ports                       ; → edx
 {code}
         bits 16
 """
+
+PICS = """
+        mov al, 0x11
+        out 0x20, al
+        out 0xA0, al
+        mov al, 0x20
+        out 0x21, al
+        mov al, 0x28
+        out 0xA1, al
+        mov al, 4
+        out 0x21, al
+        mov al, 2
+        out 0xA1, al
+        mov al, 1
+        out 0x21, al
+        out 0xA1, al
+        mov al, 0
+        out 0x21, al
+        out 0xA1, al
+"""
+
+# An interrupt every millisecond leads back from wherever a guest has gone.
+WATCHDOG = (
+    PICS
+    + """
+        mov al, 0x34
+        out 0x43, al
+        mov al, 0xA9
+        out 0x40, al
+        mov al, 0x04
+        out 0x40, al
+"""
+)
 
 SET_UP = """
         pci32 0x09, 0x20, 0xC001
@@ -357,8 +391,9 @@ round:  mov edi, 0x60000
         jmp round
 """,
     # The BIOS's own segment is switched between ROM and RAM while it runs there, and SMRAM opens and closes.
-    "shadow": "begin:" + """
-round:  call random
+    "shadow": "begin:" + WATCHDOG + """
+round:  sti
+        call random
         mov ebx, eax
         and eax, 7
         add eax, 0x80000058
@@ -403,7 +438,7 @@ shadow: mov dx, 0xCF8                   ; this one runs in the segment that it s
         ret
 """,
     # Page tables anywhere, with reserved bits; PAE and long mode on the way; faults with no way out reset.
-    "paging": "begin:" + """
+    "paging": "begin:" + WATCHDOG + """
 round:  mov edi, 0x40000                ; an identity map of 4 MiB pages, some of them spoilt
         mov ebx, 0x87
         mov ecx, 1024
@@ -465,8 +500,9 @@ round:  mov edi, 0x40000                ; an identity map of 4 MiB pages, some o
         jmp round
 """,
     # Calls to addresses that hold no code: devices, nothing at all, the last bytes of memory.
-    "jumps": "begin:" + SET_UP + """
-round:  call place
+    "jumps": "begin:" + SET_UP + WATCHDOG + """
+round:  sti
+        call place
         mov ebx, eax
         call random
         test eax, 0x10000
@@ -478,8 +514,9 @@ round:  call place
         retf
 """,
     # Memory full of random bytes is executed, in 16 and 32 bits, in rings 0 and 3.
-    "code": "begin:" + """
-round:  mov edi, 0x80000
+    "code": "begin:" + WATCHDOG + """
+round:  sti
+        mov edi, 0x80000
         mov ecx, 64
 .fill:  call random
         stosd
@@ -487,7 +524,6 @@ round:  mov edi, 0x80000
         mov ax, 16
         mov ds, ax
         mov es, ax
-        inc dword [0x608]
         mov eax, cr0
         and eax, 0x7FFFFFF3
         mov cr0, eax
@@ -507,31 +543,20 @@ round:  mov edi, 0x80000
         ltr ax
         push dword 56 | 3
         push dword 0x88000
-        push dword 0x3002
+        push dword 0x0202
         push dword 48 | 3
         push ebx
         iretd
 """,
     # A timer that fires at 1.19 MHz, another at 8 kHz, and a guest that answers both.
     "timers": "begin:" + """
-        mov dx, 0x20
-        mov al, 0x11
-        out 0x20, al
-        out 0xA0, al
-        mov al, 0x20
-        out 0x21, al
-        mov al, 0x28
-        out 0xA1, al
-        mov al, 4
-        out 0x21, al
-        mov al, 2
-        out 0xA1, al
+""" + PICS + """
+        mov al, 0x34
+        out 0x43, al
         mov al, 1
-        out 0x21, al
-        out 0xA1, al
+        out 0x40, al
         mov al, 0
-        out 0x21, al
-        out 0xA1, al
+        out 0x40, al
         mov al, 0x0A
         out 0x70, al
         mov al, 0x23
@@ -540,12 +565,6 @@ round:  mov edi, 0x80000
         out 0x70, al
         mov al, 0x7A
         out 0x71, al
-        mov al, 0x34
-        out 0x43, al
-        mov al, 1
-        out 0x40, al
-        mov al, 0
-        out 0x40, al
 round:  mov al, 0x0C
         out 0x70, al
         in al, 0x71
@@ -563,14 +582,7 @@ nothing: dw 0
         dd 0
 """,
     # Strings of four thousand million items on ports that answer, refuse, or reset.
-    "huge strings": "begin:" + SET_UP + """
-        mov al, 0x34
-        out 0x43, al
-        mov al, 0x80
-        out 0x40, al
-        mov al, 0
-        out 0x40, al
-        sti
+    "huge strings": "begin:" + SET_UP + WATCHDOG + """
 round:  call port
         call random
         mov ebx, eax

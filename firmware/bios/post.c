@@ -1,0 +1,34 @@
+/* Power-on: the order of things.
+
+   Source   IBM PC/AT Technical Reference; BIOS Boot Specification 1.01, 4 */
+
+#include "post.h"
+
+extern u8 b16_disk_probe[], b16_boot_menu[], b16_start_boot[], b16_pci_entry[], b16_pci_buses[];
+
+void post_main(void)
+{
+    vectors_init();
+    fw_init();
+    platform_init();
+    memory_init();
+    pci_init();
+    POKE8(CODE(b16_pci_buses), last_bus + 1);
+    pci_entry_32 = CODE_BASE + (u32)b16_pci_entry;
+    post_boot_kernel = (u32)boot_kernel;
+    rom_vga();
+    print("pyqemu BIOS\n\n");
+    keyboard_init();
+    call16(b16_disk_probe, 0);
+    if (!acpi_load())
+        acpi_build();
+    pir_build();
+    mp_build();
+    smbios_build();
+    boot_list();
+    rom_others();
+    memory_finish();
+    rom_lock();
+    call16(b16_boot_menu, 0);
+    call16(b16_start_boot, 0);
+}
