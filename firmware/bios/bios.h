@@ -53,9 +53,9 @@ void far_insw(u16 port, u16 segment, u16 offset, u32 words);
 void far_outsw(u16 port, u16 segment, u16 offset, u32 words);
 
 /* BIOS data area, through GS */
-#define BDA8(offset) (*(volatile u8 __seg_gs *)(offset))
-#define BDA16(offset) (*(volatile u16 __seg_gs *)(offset))
-#define BDA32(offset) (*(volatile u32 __seg_gs *)(offset))
+#define BDA8(offset) (*(volatile u8 __seg_gs *)(u32)(offset))
+#define BDA16(offset) (*(volatile u16 __seg_gs *)(u32)(offset))
+#define BDA32(offset) (*(volatile u32 __seg_gs *)(u32)(offset))
 enum {
     BDA_COM = 0x00, BDA_LPT = 0x08, BDA_EBDA = 0x0E, BDA_EQUIPMENT = 0x10, BDA_MEMORY = 0x13,
     BDA_SHIFT = 0x17, BDA_SHIFT2 = 0x18, BDA_ALT_NUMBER = 0x19, BDA_KEY_HEAD = 0x1A, BDA_KEY_TAIL = 0x1C,

@@ -283,6 +283,28 @@ boot_jump:
         sti
         lretw
 
+/* void kernel_jump(segment:stack pointer): all segments that, interrupts off, to offset 200h */
+        .globl  kernel_jump
+kernel_jump:
+        cli
+        movzwl  %ax, %esp
+        shrl    $16, %eax
+        movw    %ax, %ds
+        movw    %ax, %es
+        movw    %ax, %fs
+        movw    %ax, %gs
+        movw    %ax, %ss
+        addw    $0x20, %ax
+        pushw   %ax
+        pushw   $0
+        xorl    %ebx, %ebx
+        xorl    %ecx, %ecx
+        xorl    %edx, %edx
+        xorl    %esi, %esi
+        xorl    %edi, %edi
+        xorl    %ebp, %ebp
+        lretw
+
 /* ---- changes of mode */
 
         .section .text

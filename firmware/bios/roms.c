@@ -74,7 +74,7 @@ static int run(u16 bdf, const char *path, int display)
     if (!rom_good(at, ROM_LIMIT - at))
         return 0;
     rom_next = (at + rom_length(at) + ALIGN - 1) & -ALIGN;
-    POKE16(BDA_BASE + 0xAC, bdf);               /* for rom_call: AX of the next call */
+    rom_bdf = bdf;
     call16(b16_rom_call, (u32)(at >> 4) << 16 | 3);
     u32 length = rom_length(at);                /* it may have given some back */
     if (!length)

@@ -62,6 +62,7 @@ extern struct e820 e820_map[MAX_E820];
 extern u32 e820_count;
 extern u32 low_memory_end;      /* end of usable RAM below 4 GiB */
 extern u16 serial_console;      /* port, 0: none */
+extern u16 rom_bdf;              /* AX for the next option ROM */
 extern u8 has_vga;
 extern u8 has_pci;
 extern u8 last_bus;

@@ -88,7 +88,8 @@ static void load_palette(const struct mode *mode)
 static void clear_memory(const struct mode *mode)
 {
     if (mode->kind == TEXT)
-        fill32(mode->segment, 0, 0x07200720, TEXT_BYTES / 4);
+        for (u16 at = 0; at < TEXT_BYTES; at += 0x1000)
+            fill32(mode->segment, at, 0x07200720, 0x1000 / 4);
     else
         fill32(mode->segment, 0, 0, mode->segment == 0xb800 ? TEXT_BYTES / 4 : PLANE_BYTES / 4);
 }

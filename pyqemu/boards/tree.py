@@ -11,6 +11,7 @@ from typing import Any
 
 from pyqemu.core.errors import ConfigError, nearest
 from pyqemu.hw.catalog import CATALOG
+from pyqemu.machines.loader import read_yaml
 
 _KEYS = ("id", "type", "slot", "props")
 
@@ -34,12 +35,7 @@ class Tree:
 
 def load_tree(path: Path) -> Tree:
     """Read and check one tree."""
-    import yaml
-
-    try:
-        document = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"cannot read the board {path}: {error}") from None
+    document = read_yaml(path)
     if not isinstance(document, dict) or set(document) != {"pci", "devices"}:
         raise ConfigError(f"{path}: a board has the keys 'pci' and 'devices'")
     nodes = tuple(_node(path, entry) for entry in document["devices"])

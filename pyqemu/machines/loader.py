@@ -23,7 +23,11 @@ POLICY_FILE = "policy.yaml"
 MAX_FILE_BYTES = 256 * 1024
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
+# libyaml's parser where the package was built with it: four times as fast.
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _UniqueKeyLoader(_SafeLoader):  # type: ignore[misc]
     """The safe loader, which also refuses what it would settle silently: the same key twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -34,7 +38,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                     problem = f"'{key.value}' is there twice"
                     raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
                 seen.add(key.value)
-        return super().construct_mapping(node, deep)
+        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
+        return mapping
 
 
 def read_yaml(path: Path) -> Any:

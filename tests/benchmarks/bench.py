@@ -137,8 +137,8 @@ def wait_readable(descriptor: int) -> float:
 def memory_without_guest_mib(pid: int) -> float:
     """Peak resident memory less what is resident of the guest's RAM.
 
-    RAM is the smallest mapping of at least its size: the kernel joins neighbouring mappings, so some of the
-    emulator's own memory may be taken for RAM (at most a quarter more is believed to be it).
+    RAM is taken to be the fullest mapping of its size or up to a quarter more: the kernel joins neighbouring
+    mappings, so some of the emulator's own memory may be counted as RAM.
     """
     wanted, areas = MEMORY_MIB << 10, []  # KiB
     for area in re.finditer(
@@ -147,12 +147,12 @@ def memory_without_guest_mib(pid: int) -> float:
         re.MULTILINE,
     ):
         if wanted <= int(area[1]) <= wanted * 5 // 4:
-            areas.append((int(area[1]), int(area[2])))
+            areas.append(int(area[2]))
     peak = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
     assert peak is not None
     if not areas:
         raise BenchError(f"no mapping of the guest's {MEMORY_MIB} MiB in process {pid}")
-    return (int(peak[1]) - min(areas)[1]) / 1024
+    return (int(peak[1]) - max(areas)) / 1024
 
 
 # Each series is one function: it runs an emulator once and returns its measurements.

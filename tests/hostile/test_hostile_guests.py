@@ -249,7 +249,7 @@ strings: dd 0x10000 + ins1, 0x10000 + ins2, 0x10000 + ins4, 0x10000 + ins1
 
 GUESTS = {
     # All ports, all widths, strings; interrupts are open every now and then.
-    "ports": "begin:" + SET_UP + "        jmp round\n" + TOUCH + """
+    "ports": "begin:" + SET_UP + WATCHDOG + "        jmp round\n" + TOUCH + """
 round:  sti
         nop
         cli
@@ -531,8 +531,8 @@ round:  sti
         mov ebx, eax
         and ebx, 0x3F
         add ebx, 0x80000
-        test eax, 0x10000
-        jz .user
+        test eax, 0x70000
+        jnz .user
         call ebx
         jmp round
 .user:  mov dword [0x2004], 0x7000      ; a TSS at 2000h for the way back

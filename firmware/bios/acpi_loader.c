@@ -1,0 +1,3 @@
+/* x */
+#include "post.h"
+int acpi_load(void) {return 0;}

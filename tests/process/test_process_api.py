@@ -1,0 +1,78 @@
+"""Machines made from Python: two in one process, and mistakes of ours inside a chip."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from process.program import EXIT, HALTED, Program, assemble, run
+
+TWO = """
+import sys
+from pyqemu.api import VirtualMachine
+from pyqemu.cli.options import parse
+
+common = ["-m", "16", "-nographic", "-serial", "null", "-device", "isa-debug-exit,iobase=0xf4"]
+first, second = (VirtualMachine(parse([*common, "-bios", bios])) for bios in sys.argv[1:3])
+first.start()
+second.start()
+print(second.run(), first.run(), flush=True)
+first.reset()
+first.power.exit_status = None
+print(first.run(), flush=True)
+second.close()
+first.close()
+for _ in range(3):
+    again = VirtualMachine(parse([*common, "-bios", sys.argv[1]]))
+    again.start()
+    print(again.run(), flush=True)
+    again.close()
+    again.close()
+"""
+
+BROKEN = """
+import sys
+from pyqemu.cli.entry import main
+from pyqemu.hw.misc.debugexit import DebugExit
+from pyqemu.hw.rtc import mc146818
+
+def broken(*_arguments):
+    raise RuntimeError("a mistake of ours")
+
+if sys.argv[1] == "port":
+    DebugExit.write = broken
+elif sys.argv[1] == "read":
+    DebugExit.read = broken
+else:
+    import pyqemu.hw.timer.i8254 as pit
+    import pyqemu.hw.intc.i8259 as pic
+    from pyqemu.core.clock import Clock
+    Clock.run_due = broken
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def test_two_machines_in_one_process(tmp_path: Path) -> None:
+    """They share no state: what one does is not seen in the other."""
+    guests = [
+        assemble(tmp_path / f"{value}.bin", f"xor ax, ax\nmov ds, ax\nadd byte [0x500], {value}\n"
+                 "mov al, [0x500]\nmov dx, 0xF4\nout dx, al\njmp $\n")
+        for value in (5, 9)
+    ]  # fmt: skip
+    program = run(program=[sys.executable, "-c", TWO, *map(str, guests)])
+    assert program.status() == 0, program.report("failed")
+    assert program.text.split() == ["19", "11", "21", "11", "11", "11"]
+    assert program.errors == ""
+
+
+@pytest.mark.parametrize(("where", "code"), [("port", "out8 0xF4, 1\n"), ("read", "in al, 0xF4\n"), ("timer", "")])
+@pytest.mark.parametrize("loop", [HALTED, "sti\njmp $\n"])
+def test_a_mistake_in_a_chip_ends_the_machine(tmp_path: Path, where: str, code: str, loop: str) -> None:
+    """With its traceback and status 1, and the terminal as it was: never a hang."""
+    bios = assemble(tmp_path / "bios.bin", code + loop)
+    command = [sys.executable, "-c", BROKEN, where, "-bios", str(bios), "-nographic", "-device", EXIT]
+    with Program(program=command, terminal=True) as program:
+        assert program.status(10) == 1, program.report("wrong status")
+        assert "RuntimeError: a mistake of ours" in program.errors
+        assert program.terminal_settings() == program.settings
