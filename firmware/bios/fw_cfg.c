@@ -33,7 +33,7 @@ u32 fw_number(u16 key)
     if (!present)
         return 0;
     fw_select(key);
-    fw_read(&value, key == FW_MENU || key == FW_CPUS || key == FW_MAX_CPUS ? 2 : 4);
+    fw_read(&value, key == FW_NO_GRAPHICS || key == FW_MENU || key == FW_CPUS || key == FW_MAX_CPUS ? 2 : 4);
     return value;
 }
 

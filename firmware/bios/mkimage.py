@@ -45,17 +45,13 @@ def sections(name: str, path: str) -> list[tuple[str, int, int, bytes | None]]:
             continue
         text = elf[names + label : elf.index(b"\0", names + label)].decode()
         load = address
-        for _, at, virtual, physical, _, length, *_ in segments:
-            inside = at <= offset <= at + length and virtual <= address <= virtual + segments_size(segments, at)
-            if inside and offset - at == address - virtual:
+        for _, _, virtual, physical, _, length, access, _ in segments:  # the halves' addresses overlap: rights tell
+            inside = virtual <= address and address + size <= virtual + length
+            if inside and (access >> 1 & 1, access & 1) == (flags & 1, flags >> 2 & 1):
                 load = address - virtual + physical
                 break
         found.append((f"{name}:{text}", load, size, None if kind == NOBITS else elf[offset : offset + size]))
     return found
-
-
-def segments_size(segments: list[tuple[int, ...]], at: int) -> int:
-    return max(s[5] for s in segments if s[1] == at)
 
 
 def symbols(listing: str) -> dict[str, tuple[int, str]]:

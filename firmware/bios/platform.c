@@ -135,6 +135,8 @@ static void floppies(void)
 static void serial_console_init(void)
 {
     serial_console = fw_file_number("etc/sercon-port", 0);
+    if (!serial_console && fw_number(FW_NO_GRAPHICS))
+        serial_console = 0x3F8;
     if (!serial_console)
         return;
     outb(serial_console + 3, 0x83);

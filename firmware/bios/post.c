@@ -4,7 +4,7 @@
 
 #include "post.h"
 
-extern u8 b16_disk_probe[], b16_boot_menu[], b16_start_boot[], b16_pci_entry[], b16_pci_buses[];
+extern u8 b16_text_mode[], b16_disk_probe[], b16_boot_menu[], b16_start_boot[], b16_pci_entry[], b16_pci_buses[];
 
 void post_main(void)
 {
@@ -17,6 +17,7 @@ void post_main(void)
     pci_entry_32 = CODE_BASE + (u32)b16_pci_entry;
     post_boot_kernel = (u32)boot_kernel;
     rom_vga();
+    call16(b16_text_mode, 0);
     print("pyqemu BIOS\n\n");
     keyboard_init();
     call16(b16_disk_probe, 0);

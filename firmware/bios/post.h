@@ -31,7 +31,7 @@ void print(const char *text);
 void print_hex(u32 n, int digits);
 
 /* fw_cfg.c */
-enum { FW_UUID = 2, FW_CPUS = 5, FW_MENU = 0x0E, FW_MAX_CPUS = 0x0F, FW_ACPI = 0x8000, FW_E820 = 0x8003 };
+enum { FW_UUID = 2, FW_NO_GRAPHICS = 4, FW_CPUS = 5, FW_MENU = 0x0E, FW_MAX_CPUS = 0x0F, FW_ACPI = 0x8000, FW_E820 = 0x8003 };
 struct fw_file { u32 size; u16 key; char name[56]; };
 void fw_init(void);
 int fw_present(void);

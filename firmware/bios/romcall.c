@@ -19,3 +19,11 @@ void start_boot(void)
     struct regs r = {0};
     call_vector(&r, 0x19);
 }
+
+/* 80 by 25, once the display has its BIOS. */
+void text_mode(void)
+{
+    struct regs r = {0};
+    r.ax = 0x0003;
+    call_vector(&r, 0x10);
+}

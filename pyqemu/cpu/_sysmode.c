@@ -121,6 +121,8 @@ static struct {
     bool (*tlb_fill)(void *, uint64_t, int, int, int, bool, uintptr_t);
     void (*tlb_flush)(void *);
     void (*tb_flush)(void *);
+    void (*unprotect_code)(void *, uint64_t);
+    void *(*ram_ptr)(void *, void *, uint64_t);
     void *(*tlb_vaddr_to_host)(void *, uint64_t, int, int);
     void (*tlb_reset_dirty)(void *, uint64_t, uint64_t);
     void (*tlb_reset_dirty_by_vaddr)(void *, uint64_t, uint64_t);
@@ -175,7 +177,8 @@ static const struct { const char *symbol; void *slot; } symbols[] = {
     {"uc_mem_protect", &unicorn.mem_protect}, {"uc_mem_unmap", &unicorn.mem_unmap}, {"uc_mmio_map", &unicorn.mmio_map},
     {"uc_reg_read", &unicorn.reg_read}, {"uc_strerror", &unicorn.strerror},
     {"cpu_exec_x86_64", &unicorn.cpu_exec}, {"x86_cpu_tlb_fill_x86_64", &unicorn.tlb_fill},
-    {"tlb_flush_x86_64", &unicorn.tlb_flush}, {"tb_flush_x86_64", &unicorn.tb_flush}, {"tlb_vaddr_to_host_x86_64", &unicorn.tlb_vaddr_to_host},
+    {"tlb_flush_x86_64", &unicorn.tlb_flush}, {"tb_flush_x86_64", &unicorn.tb_flush},
+    {"tlb_unprotect_code_x86_64", &unicorn.unprotect_code}, {"qemu_map_ram_ptr_x86_64", &unicorn.ram_ptr}, {"tlb_vaddr_to_host_x86_64", &unicorn.tlb_vaddr_to_host},
     {"tlb_reset_dirty_x86_64", &unicorn.tlb_reset_dirty},
     {"tlb_reset_dirty_by_vaddr_x86_64", &unicorn.tlb_reset_dirty_by_vaddr},
     {"tb_invalidate_phys_range_x86_64", &unicorn.tb_invalidate},
@@ -210,7 +213,7 @@ static const struct { const char *symbol; void *slot; } symbols[] = {
 
 /* ------------------------------------------------------------------ the engine ---------------------- */
 
-enum { NOT_STRINGS = 4096 };
+enum { NOT_STRINGS = 4096, REUSE_ELEMENTS = 32 };
 enum { WIDTHS = 3 };                        /* 1, 2 and 4 bytes */
 #define MAX_RAM_PAGES (1ull << 28)          /* 1 TiB of RAM: one lazily backed byte for each page */
 
@@ -775,22 +778,48 @@ static struct tlb tlb_of_mode(void *cs, int mode)
                         *(uint8_t **)AT(desc, DESC_IOTLB)};
 }
 
-static void hide_code_entry(uint8_t *entry, uint64_t host_page)
+/* What is known of a RAM page, in holds_code. */
+enum { PAGE_DATA, PAGE_CODE, PAGE_EMPTIED };
+
+static void make_data_entry(uint8_t *entry, uint64_t host_page)
 {
-    uint64_t tag = U64(entry, ENTRY_CODE);
-    if (tag != UINT64_MAX && (tag & ~0xfffull) + U64(entry, ENTRY_ADDEND) == host_page)
-        U64(entry, ENTRY_CODE) = UINT64_MAX;
+    uint64_t addend = U64(entry, ENTRY_ADDEND), code = U64(entry, ENTRY_CODE), write = U64(entry, ENTRY_WRITE);
+    if (code != UINT64_MAX && (code & ~0xfffull) + addend == host_page) U64(entry, ENTRY_CODE) = UINT64_MAX;
+    if (write != UINT64_MAX && (write & ~0xfffull) + addend == host_page && !(write & (TLB_MMIO | TLB_DISCARD_WRITE)))
+        U64(entry, ENTRY_WRITE) = write & ~TLB_NOTDIRTY;
 }
 
-/* The page at *host_page* is plain data from now on: a later fetch must come through the fill below. */
+/* The page at *host_page* is plain data from now on: stores go at full speed, and a later fetch must come
+ * through the fill below. */
+static void make_data_page(Engine *e, uint64_t ram, uint64_t host_page)
+{
+    e->holds_code[ram] = PAGE_DATA;
+    for (int mode = 0; mode < MMU_MODES; mode++) {
+        struct tlb tlb = tlb_of_mode(e->cs, mode);
+        for (uint64_t at = 0; at <= tlb.mask; at += TLB_ENTRY_BYTES) make_data_entry(tlb.table + at, host_page);
+        for (int i = 0; i < TLB_VICTIMS; i++) make_data_entry(tlb.victims + TLB_ENTRY_BYTES * i, host_page);
+    }
+}
+
 static void forget_code_page(Engine *e, uint64_t ram, uint64_t host_page)
 {
     unicorn.tb_invalidate(e->uc, ram << 12, (ram << 12) + 4096);
-    e->holds_code[ram] = 0;
-    for (int mode = 0; mode < MMU_MODES; mode++) {
-        struct tlb tlb = tlb_of_mode(e->cs, mode);
-        for (uint64_t at = 0; at <= tlb.mask; at += TLB_ENTRY_BYTES) hide_code_entry(tlb.table + at, host_page);
-        for (int i = 0; i < TLB_VICTIMS; i++) hide_code_entry(tlb.victims + TLB_ENTRY_BYTES * i, host_page);
+    make_data_page(e, ram, host_page);
+}
+
+/* A store found no translation left in its page. The first time this is the store that changed the last
+ * one, which may be translated again at once (self-modifying code); a second time the page is being reused. */
+void tlb_unprotect_code_x86_64(void *uc, uint64_t ram_address)
+{
+    Engine *e = of_uc(uc);
+    uint64_t ram = ram_address >> 12;
+    if (!e) {
+        unicorn.unprotect_code(uc, ram_address);
+    } else if (ram < MAX_RAM_PAGES) {
+        if (e->holds_code[ram] == PAGE_CODE)
+            e->holds_code[ram] = PAGE_EMPTIED;
+        else if (e->holds_code[ram] == PAGE_EMPTIED)
+            make_data_page(e, ram, (uint64_t)(uintptr_t)unicorn.ram_ptr(uc, NULL, ram << 12));
     }
 }
 
@@ -821,6 +850,19 @@ static void fill_elements(uint8_t *to, uint64_t value, uint64_t count, int width
     for (uint64_t i = 0; i < count; i++) memcpy(to + i * width, &value, width);
 }
 
+/* A block is about to be written over a page with translated code: drop the translations now rather than one
+ * by one. False for a page that is not RAM. The entry for *address* is in the TLB. */
+static bool reuse_page(Engine *e, uint64_t address, int mode)
+{
+    struct tlb tlb = tlb_of_mode(e->cs, mode);
+    uint64_t index = (address >> 12) & (tlb.mask / TLB_ENTRY_BYTES), page = address & ~0xfffull;
+    uint8_t *entry = tlb.table + TLB_ENTRY_BYTES * index;
+    uint64_t write = U64(entry, ENTRY_WRITE), ram = (U64(tlb.iotlb, 16 * index) + page) >> 12;
+    if ((write & ~0xfffull) != page || (write & 0xfff) != TLB_NOTDIRTY || ram >= MAX_RAM_PAGES) return false;
+    forget_code_page(e, ram, page + U64(entry, ENTRY_ADDEND));
+    return true;
+}
+
 /* REP MOVS and REP STOS run one element a block. When one of them touches a page for the first time, the
  * rest of the page is moved at once and the instruction started again with what is left; this does not
  * return then. Device memory and pages with translated code go the ordinary way. */
@@ -847,6 +889,8 @@ static void accelerate_string(Engine *e, uint64_t address, int mode, uintptr_t r
     }
     if (count < 2 || ((address ^ to) >> 12 && (address ^ from) >> 12)) return;
     uint8_t *target = unicorn.tlb_vaddr_to_host(env, to, ACCESS_STORE, mode);
+    if (!target && count >= REUSE_ELEMENTS && reuse_page(e, to, mode))
+        target = unicorn.tlb_vaddr_to_host(env, to, ACCESS_STORE, mode);
     if (!target) return;
     if (s.opcode == 0xa4) {
         uint8_t *source = unicorn.tlb_vaddr_to_host(env, from, ACCESS_LOAD, mode);
@@ -881,7 +925,7 @@ static void fill_entry(Engine *e, uint64_t address, int access, int mode)
     if (ram >= MAX_RAM_PAGES) return;
     if (access == ACCESS_FETCH) {
         if (!e->holds_code[ram]) {
-            e->holds_code[ram] = 1;
+            e->holds_code[ram] = PAGE_CODE;
             unicorn.tlb_reset_dirty(e->cs, host_page, 4096);
         }
         return;
@@ -930,10 +974,24 @@ void tb_flush_x86_64(void *cs)
     unicorn.tlb_flush(cs);
 }
 
-/* Redundant with the above: every page that code was read from has been through a fetch fill. */
+/* Called for each block that has been translated. Its pages went through a fetch fill, so their stores are
+ * checked already; what is left is to note that they hold code again. */
 void tlb_reset_dirty_by_vaddr_x86_64(void *cs, uint64_t start, uint64_t length)
 {
-    if (!of_cs(cs)) unicorn.tlb_reset_dirty_by_vaddr(cs, start, length);
+    Engine *e = of_cs(cs);
+    if (!e) {
+        unicorn.tlb_reset_dirty_by_vaddr(cs, start, length);
+        return;
+    }
+    struct tlb tlb = tlb_of_mode(cs, mmu_index(e->env));
+    uint64_t last = (start + length - 1) & ~0xfffull;
+    for (uint64_t page = start & ~0xfffull; page <= last; page += 4096) {
+        uint64_t index = (page >> 12) & (tlb.mask / TLB_ENTRY_BYTES);
+        uint64_t tag = U64(tlb.table + TLB_ENTRY_BYTES * index, ENTRY_CODE);
+        uint64_t ram = (U64(tlb.iotlb, 16 * index) + page) >> 12;
+        if ((tag & ~0xfffull) == page && !(tag & TLB_MMIO) && ram < MAX_RAM_PAGES && e->holds_code[ram])
+            e->holds_code[ram] = PAGE_CODE;
+    }
 }
 
 /* ------------------------------------------------------------------ generated code ------------------ */
@@ -1251,7 +1309,7 @@ static PyObject *Engine_ram_written(Engine *e, PyObject *args)
         if (run > length) run = length;
         uint64_t ram = unicorn.ram_addr_from_host(e->uc, (void *)(uintptr_t)host);
         if (ram != UINT64_MAX && ram >> 12 < MAX_RAM_PAGES && e->holds_code[ram >> 12])
-            unicorn.tb_invalidate(e->uc, ram, ram + run);
+            forget_code_page(e, ram >> 12, host & ~4095ull);
         host += run;
         length -= run;
     }

@@ -249,7 +249,12 @@ strings: dd 0x10000 + ins1, 0x10000 + ins2, 0x10000 + ins4, 0x10000 + ins1
 
 GUESTS = {
     # All ports, all widths, strings; interrupts are open every now and then.
-    "ports": "begin:" + SET_UP + WATCHDOG + "        jmp round\n" + TOUCH + """
+    "ports": "begin:"
+    + SET_UP
+    + WATCHDOG
+    + "        jmp round\n"
+    + TOUCH
+    + """
 round:  sti
         nop
         cli
@@ -265,7 +270,9 @@ round:  sti
         jmp round
 """,
     # Configuration registers of everything on the bus, and memory accesses wherever they have moved it.
-    "pci": "begin:" + SET_UP + """
+    "pci": "begin:"
+    + SET_UP
+    + """
 round:  call random
         mov ebx, eax
         and eax, 0x1FFC
@@ -301,7 +308,9 @@ round:  call random
         jmp round
 """,
     # Bus masters: IDE with random descriptor tables, fw_cfg, the ISA DMA controllers with the floppy.
-    "dma": "begin:" + SET_UP + """
+    "dma": "begin:"
+    + SET_UP
+    + """
 round:  mov edi, 0x60000
         mov ecx, 64
 .entry: push ecx
@@ -391,7 +400,9 @@ round:  mov edi, 0x60000
         jmp round
 """,
     # The BIOS's own segment is switched between ROM and RAM while it runs there, and SMRAM opens and closes.
-    "shadow": "begin:" + WATCHDOG + """
+    "shadow": "begin:"
+    + WATCHDOG
+    + """
 round:  sti
         call random
         mov ebx, eax
@@ -438,7 +449,9 @@ shadow: mov dx, 0xCF8                   ; this one runs in the segment that it s
         ret
 """,
     # Page tables anywhere, with reserved bits; PAE and long mode on the way; faults with no way out reset.
-    "paging": "begin:" + WATCHDOG + """
+    "paging": "begin:"
+    + WATCHDOG
+    + """
 round:  mov edi, 0x40000                ; an identity map of 4 MiB pages, some of them spoilt
         mov ebx, 0x87
         mov ecx, 1024
@@ -500,7 +513,10 @@ round:  mov edi, 0x40000                ; an identity map of 4 MiB pages, some o
         jmp round
 """,
     # Calls to addresses that hold no code: devices, nothing at all, the last bytes of memory.
-    "jumps": "begin:" + SET_UP + WATCHDOG + """
+    "jumps": "begin:"
+    + SET_UP
+    + WATCHDOG
+    + """
 round:  sti
         call place
         mov ebx, eax
@@ -514,7 +530,9 @@ round:  sti
         retf
 """,
     # Memory full of random bytes is executed, in 16 and 32 bits, in rings 0 and 3.
-    "code": "begin:" + WATCHDOG + """
+    "code": "begin:"
+    + WATCHDOG
+    + """
 round:  sti
         mov edi, 0x80000
         mov ecx, 64
@@ -549,8 +567,11 @@ round:  sti
         iretd
 """,
     # A timer that fires at 1.19 MHz, another at 8 kHz, and a guest that answers both.
-    "timers": "begin:" + """
-""" + PICS + """
+    "timers": "begin:"
+    + """
+"""
+    + PICS
+    + """
         mov al, 0x34
         out 0x43, al
         mov al, 1
@@ -575,14 +596,18 @@ round:  mov al, 0x0C
         jmp round
 """,
     # Nothing but resets.
-    "triple faults": "begin:" + """
+    "triple faults": "begin:"
+    + """
 round:  lidt [0x10000 + nothing]
         ud2
 nothing: dw 0
         dd 0
 """,
     # Strings of four thousand million items on ports that answer, refuse, or reset.
-    "huge strings": "begin:" + SET_UP + WATCHDOG + """
+    "huge strings": "begin:"
+    + SET_UP
+    + WATCHDOG
+    + """
 round:  call port
         call random
         mov ebx, eax

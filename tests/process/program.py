@@ -165,7 +165,12 @@ class Program:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        for fd in (self._stderr, None if self._source == self.terminal else self._source, self.terminal, self._line):
+        for fd in (
+            self._stderr,
+            None if self._source == self.terminal else self._source,
+            self.terminal,
+            self._line,
+        ):
             if fd is not None and fd >= 0:
                 os.close(fd)
         self._source = self._stderr = -1

@@ -35,7 +35,6 @@ BROKEN = """
 import sys
 from pyqemu.cli.entry import main
 from pyqemu.hw.misc.debugexit import DebugExit
-from pyqemu.hw.rtc import mc146818
 
 def broken(*_arguments):
     raise RuntimeError("a mistake of ours")
@@ -45,8 +44,6 @@ if sys.argv[1] == "port":
 elif sys.argv[1] == "read":
     DebugExit.read = broken
 else:
-    import pyqemu.hw.timer.i8254 as pit
-    import pyqemu.hw.intc.i8259 as pic
     from pyqemu.core.clock import Clock
     Clock.run_due = broken
 sys.exit(main(sys.argv[2:]))

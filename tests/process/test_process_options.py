@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 from pathlib import Path
 
@@ -93,8 +94,6 @@ def test_bad_input_is_one_message(files: Path, name: str) -> None:
     before = {path: path.stat() for path in sorted(files.rglob("*"))}
     program = run(*options.split(), *([] if "-serial" in options else ["-nographic"]))
     assert program.status() == 1, program.report("wrong status")
-    import re
-
     assert re.match(f"pyqemu: .*{message}|pyqemu: {message}", program.errors), program.errors
     assert "Traceback" not in program.errors
     assert not program.output

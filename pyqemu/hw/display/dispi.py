@@ -112,10 +112,10 @@ class Dispi(VgaRegisters):
         if value & ENABLED and not was_enabled:
             regs[VIRTUAL_WIDTH] = regs[X_OFFSET] = regs[Y_OFFSET] = 0
             self._fit()
+            self._mirror()  # takes a shadow of the old mode out of the window, so that it is cleared as well
             if not value & NO_CLEAR:
                 length = min(regs[YRES] * self.vbe_line_offset, self.vram.size)
                 self.vram.view[:length] = bytes(length)
-            self._mirror()
         elif not value & ENABLED:
             self.bank_offset = 0
         self.generation += 1
