@@ -42,8 +42,7 @@ static void load_font(u16 segment, u16 at, u8 height, u16 first, u16 count, u8 b
     write_gfx(GFX_MISC, 0x04);
     for (; count; count--, at += height, to += GLYPH_BYTES) {
         if (height == 16)
-            __asm__ volatile("pushw %%ds\n\tmov %0, %%es\n\tmov %1, %%ds\n\tmov $4, %%cx\n\trep movsl\n\tpopw %%ds"
-                             : : "r"((u16)0xa000), "r"(segment), "D"(to), "S"(at) : "cx", "memory");
+            copy32(0xa000, to, segment, at, 4);
         else
             copy8(0xa000, to, segment, at, height);
     }

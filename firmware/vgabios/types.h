@@ -105,8 +105,7 @@ static inline void poke16(u16 segment, u16 offset, u16 value)
 
 static inline void poke32(u16 segment, u16 offset, u32 value)
 {
-    poke16(segment, offset, (u16)value);
-    poke16(segment, offset + 2, value >> 16);
+    __asm__ volatile("mov %0, %%es\n\tmovl %1, %%es:(%2)" : : "r"(segment), "r"(value), "r"((u32)offset) : "memory");
 }
 
 /* The block operations of the processor, upwards. */
@@ -137,6 +136,14 @@ static inline void copy8(u16 to_segment, u16 to, u16 from_segment, u16 from, u16
 static inline void copy16(u16 to_segment, u16 to, u16 from_segment, u16 from, u16 count)
 {
     __asm__ volatile("pushw %%ds\n\tmov %3, %%es\n\tmov %4, %%ds\n\trep movsw\n\tpopw %%ds"
+                     : "+D"(to), "+S"(from), "+c"(count)
+                     : "r"(to_segment), "r"(from_segment)
+                     : "memory");
+}
+
+static inline void copy32(u16 to_segment, u16 to, u16 from_segment, u16 from, u16 count)
+{
+    __asm__ volatile("pushw %%ds\n\tmov %3, %%es\n\tmov %4, %%ds\n\trep movsl\n\tpopw %%ds"
                      : "+D"(to), "+S"(from), "+c"(count)
                      : "r"(to_segment), "r"(from_segment)
                      : "memory");

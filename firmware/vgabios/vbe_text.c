@@ -57,8 +57,17 @@ static u32 pixel_value(u16 bpp, u8 colour)
 
 /* -- pixels ---------------------------------------------------------------------------------------------- */
 
+/* A pixel of two or four bytes lies in one bank. */
 static void write_value(Screen screen, u32 at, u32 value, int xor)
 {
+    if (!xor && screen->pixel_bytes == 4) {
+        poke32(WINDOW, place(screen, at), value);
+        return;
+    }
+    if (!xor && screen->pixel_bytes == 2) {
+        poke16(WINDOW, place(screen, at), (u16)value);
+        return;
+    }
     for (u8 i = 0; i < screen->pixel_bytes; i++, at++, value >>= 8) {
         u16 offset = place(screen, at);
         poke8(WINDOW, offset, xor ? peek8(WINDOW, offset) ^ (u8)value : (u8)value);
@@ -148,7 +157,14 @@ static u16 until_bank_end(u32 at, u32 wanted)
     u32 left = 0x10000 - (at & 0xffff);
     if (left > wanted)
         left = wanted;
-    return left > 0xfffe ? 0xfffe : (u16)left;
+    return left > 0xfffc ? 0xfffc : (u16)left;
+}
+
+static void copy(u16 to_segment, u16 to, u16 from_segment, u16 from, u16 bytes)
+{
+    u16 whole = bytes & ~3;
+    copy32(to_segment, to, from_segment, from, whole / 4);
+    copy8(to_segment, to + whole, from_segment, from + whole, bytes & 3);
 }
 
 /* Where both lie in one bank in the window itself, else by way of the stack. *to* is not above *from*. */
@@ -158,14 +174,14 @@ static void move(Screen screen, u32 to, u32 from, u32 bytes)
     while (bytes) {
         u16 count = until_bank_end(from, until_bank_end(to, bytes));
         if (to >> 16 == from >> 16) {
-            copy8(WINDOW, place(screen, to), WINDOW, (u16)from, count);
+            copy(WINDOW, place(screen, to), WINDOW, (u16)from, count);
         } else {
             u16 stack;
             __asm__("mov %%ss, %0" : "=r"(stack));
             if (count > PIECE)
                 count = PIECE;
-            copy8(stack, offset_of(buffer), WINDOW, place(screen, from), count);
-            copy8(WINDOW, place(screen, to), stack, offset_of(buffer), count);
+            copy(stack, offset_of(buffer), WINDOW, place(screen, from), count);
+            copy(WINDOW, place(screen, to), stack, offset_of(buffer), count);
         }
         to += count;
         from += count;
@@ -177,7 +193,9 @@ static void clear(Screen screen, u32 at, u32 bytes)
 {
     while (bytes) {
         u16 count = until_bank_end(at, bytes);
-        fill8(WINDOW, place(screen, at), 0, count);
+        u16 offset = place(screen, at);
+        fill32(WINDOW, offset, 0, count / 4);
+        fill8(WINDOW, offset + (count & ~3), 0, count & 3);
         at += count;
         bytes -= count;
     }
