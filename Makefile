@@ -67,6 +67,7 @@ tools:
 $(READY): pyproject.toml setup.py $(wildcard pyqemu/cpu/*.c)
 	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m compileall -q pyqemu
 	touch $@
 
 wheel: $(READY) firmware
