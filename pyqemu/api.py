@@ -14,6 +14,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -33,6 +34,7 @@ from pyqemu.launch import DriveConfig, LaunchConfig
 from pyqemu.machines.registry import Registry
 from pyqemu.paths import machines_dir
 
+SWITCH_INTERVAL_NS = 5_000_000  # other Python threads get their turn this often, as Python itself has it
 CD_INDEX = 2  # the default CD-ROM drive: first unit of the second channel
 END_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
@@ -183,6 +185,7 @@ class VirtualMachine:
         """Run until the machine ends; returns the exit status."""
         cpu, loop, power = self.cpu, self.loop, self.power
         arm = cpu.engine.arm
+        turns = self.clock.timer(lambda: None)  # its deadline makes the CPU come back
         while True:
             loop.poll()
             if power.pending and (status := self._obey()) is not None:
@@ -190,7 +193,10 @@ class VirtualMachine:
             arm()
             if self.state is not RunState.RUNNING or cpu.halted:
                 loop.wait()
-            elif cpu.run() == "shutdown":
+                continue
+            if threading.active_count() > 1 and not turns.pending:
+                turns.start(self.clock.now() + SWITCH_INTERVAL_NS)
+            if cpu.run() == "shutdown":
                 power.request_reset("guest-reset")  # a triple fault
 
     def _obey(self) -> int | None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from process.program import EXIT, HALTED, Program, assemble, run
+
+from pyqemu.api import VirtualMachine
+from pyqemu.launch import LaunchConfig
 
 TWO = """
 import sys
@@ -73,3 +78,26 @@ def test_a_mistake_in_a_chip_ends_the_machine(tmp_path: Path, where: str, code: 
         assert program.status(10) == 1, program.report("wrong status")
         assert "RuntimeError: a mistake of ours" in program.errors
         assert program.terminal_settings() == program.settings
+
+
+def test_other_threads_get_their_turn_while_the_guest_computes(tmp_path: Path) -> None:
+    """The GIL is held while the guest runs, so the machine has to come back for other Python threads."""
+    bios = assemble(tmp_path / "bios.bin", "jmp $\n")
+    vm = VirtualMachine(LaunchConfig(machine="pc-1.0", bios=str(bios), nodefaults=True, vga="none"))
+    turns = 0
+
+    def count() -> None:
+        nonlocal turns
+        while turns < 20:
+            turns += 1
+            time.sleep(0.001)
+        vm.power.request_shutdown("host-ui")
+
+    vm.start()
+    thread = threading.Thread(target=count, daemon=True)
+    thread.start()
+    try:
+        assert vm.run() == 0
+    finally:
+        vm.close()
+    assert turns == 20
