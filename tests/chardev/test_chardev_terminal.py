@@ -94,7 +94,10 @@ while True:
 
 
 def child(tty, script):
-    return subprocess.Popen([sys.executable, "-c", script], stdin=tty, stdout=subprocess.PIPE, text=True)
+    """In a process group of its own: the kernel does not stop members of an orphaned one, as a job without a
+    shell may be."""
+    command = [sys.executable, "-c", script]
+    return subprocess.Popen(command, stdin=tty, stdout=subprocess.PIPE, text=True, process_group=0)
 
 
 def test_restored_at_exit(tty):
