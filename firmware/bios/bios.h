@@ -34,6 +34,7 @@ void call_interrupt(struct regs *r, u32 segment_offset);   /* PUSHF, CALL FAR */
 void call_vector(struct regs *r, u8 vector);       /* INT */
 void call_far(struct regs *r, u32 segment_offset); /* CALL FAR; r->ax, bx, ... in and out */
 void boot_jump(u32 segment_offset, u32 dl);        /* to a boot sector with a fresh stack */
+void boot_vector(u32 segment_offset);               /* to a ROM's boot entry; it comes back through int 18h */
 u32 call32(u32 flat, u32 argument);                /* a function of the 32-bit half */
 void wait_a_bit(void);                             /* let interrupts in */
 void wait_interrupt(void);                         /* sleep until one comes */

@@ -140,7 +140,6 @@ static void boot(struct boot_entry *entry)
 {
     u16 segment;
     u8 dl;
-    struct regs r = {0};
     print("Booting from ");
     describe(entry);
     print("...\n");
@@ -158,9 +157,7 @@ static void boot(struct boot_entry *entry)
         print("\n");
         break;
     case BOOT_VECTOR:
-        r.es = SEG_CODE;
-        r.di = (u32)pnp_header;
-        call_far(&r, (u32)entry->segment << 16 | entry->offset);
+        boot_vector((u32)entry->segment << 16 | entry->offset);
         break;
     case BOOT_KERNEL:
         a20_set(1);

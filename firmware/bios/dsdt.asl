@@ -14,7 +14,6 @@ DefinitionBlock ("dsdt.aml", "DSDT", 1, "PYQEMU", "PYQDSDT ", 1)
         Device (PCI0)
         {
             Name (_HID, EisaId ("PNP0A03"))
-            Name (_ADR, 0)
             Name (_UID, 0)
             Name (RSRC, ResourceTemplate ()
             {
@@ -29,8 +28,8 @@ DefinitionBlock ("dsdt.aml", "DSDT", 1, "PYQEMU", "PYQDSDT ", 1)
             })
             Method (_CRS, 0)
             {
-                CreateDWordField (RSRC, WIND._MIN, WMIN)
-                CreateDWordField (RSRC, WIND._LEN, WLEN)
+                CreateDWordField (RSRC, ^WIND._MIN, WMIN)
+                CreateDWordField (RSRC, ^WIND._LEN, WLEN)
                 Store (WBAS, WMIN)
                 Subtract (0xFEC00000, WBAS, WLEN)
                 Return (RSRC)
@@ -225,28 +224,25 @@ DefinitionBlock ("dsdt.aml", "DSDT", 1, "PYQEMU", "PYQDSDT ", 1)
             }
         }
 
-        Name (CHCE, ResourceTemplate () { IRQ (Level, ActiveLow, Shared) { 5, 10, 11 } })
-        Name (CHSN, ResourceTemplate () { IRQ (Level, ActiveLow, Shared, LNKI) { 10 } })
+        Name (CHSN, ResourceTemplate () { Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 10 } })
         Method (LSTA, 1) { If (And (Arg0, 0x80)) { Return (9) } Return (0x0B) }
         Method (LCRS, 1)
         {
-            CreateWordField (CHSN, 1, MASK)
-            If (And (Arg0, 0x80)) { Store (0, MASK) }
-            Else { ShiftLeft (1, And (Arg0, 0x0F), MASK) }
+            CreateDWordField (CHSN, 5, LINE)
+            Store (And (Arg0, 0x0F), LINE)
             Return (CHSN)
         }
         Method (LIRQ, 1)
         {
-            CreateWordField (Arg0, 1, WANT)
-            FindSetRightBit (WANT, Local0)
-            Return (Subtract (Local0, 1))
+            CreateDWordField (Arg0, 5, WANT)
+            Return (WANT)
         }
 
         Device (LNKA)
         {
             Name (_HID, EisaId ("PNP0C0F"))
             Name (_UID, 1)
-            Name (_PRS, CHCE)
+            Name (_PRS, ResourceTemplate () { Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 5, 10, 11 } })
             Method (_STA, 0) { Return (LSTA (^^PCI0.ISA.PRQA)) }
             Method (_DIS, 0) { Or (^^PCI0.ISA.PRQA, 0x80, ^^PCI0.ISA.PRQA) }
             Method (_CRS, 0) { Return (LCRS (^^PCI0.ISA.PRQA)) }
@@ -257,7 +253,7 @@ DefinitionBlock ("dsdt.aml", "DSDT", 1, "PYQEMU", "PYQDSDT ", 1)
         {
             Name (_HID, EisaId ("PNP0C0F"))
             Name (_UID, 2)
-            Name (_PRS, CHCE)
+            Name (_PRS, ResourceTemplate () { Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 5, 10, 11 } })
             Method (_STA, 0) { Return (LSTA (^^PCI0.ISA.PRQB)) }
             Method (_DIS, 0) { Or (^^PCI0.ISA.PRQB, 0x80, ^^PCI0.ISA.PRQB) }
             Method (_CRS, 0) { Return (LCRS (^^PCI0.ISA.PRQB)) }
@@ -268,7 +264,7 @@ DefinitionBlock ("dsdt.aml", "DSDT", 1, "PYQEMU", "PYQDSDT ", 1)
         {
             Name (_HID, EisaId ("PNP0C0F"))
             Name (_UID, 3)
-            Name (_PRS, CHCE)
+            Name (_PRS, ResourceTemplate () { Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 5, 10, 11 } })
             Method (_STA, 0) { Return (LSTA (^^PCI0.ISA.PRQC)) }
             Method (_DIS, 0) { Or (^^PCI0.ISA.PRQC, 0x80, ^^PCI0.ISA.PRQC) }
             Method (_CRS, 0) { Return (LCRS (^^PCI0.ISA.PRQC)) }
@@ -279,7 +275,7 @@ DefinitionBlock ("dsdt.aml", "DSDT", 1, "PYQEMU", "PYQDSDT ", 1)
         {
             Name (_HID, EisaId ("PNP0C0F"))
             Name (_UID, 4)
-            Name (_PRS, CHCE)
+            Name (_PRS, ResourceTemplate () { Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 5, 10, 11 } })
             Method (_STA, 0) { Return (LSTA (^^PCI0.ISA.PRQD)) }
             Method (_DIS, 0) { Or (^^PCI0.ISA.PRQD, 0x80, ^^PCI0.ISA.PRQD) }
             Method (_CRS, 0) { Return (LCRS (^^PCI0.ISA.PRQD)) }

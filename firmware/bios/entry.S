@@ -305,6 +305,29 @@ kernel_jump:
         xorl    %ebp, %ebp
         lretw
 
+/* void boot_vector(segment:offset): a boot entry in a ROM, on the stack that it expects below 7C00. If it comes
+   back, that is as int 18h. */
+        .globl  boot_vector
+boot_vector:
+        movl    $STACK_TOP, bios_stack
+        xorl    %ebx, %ebx
+        movw    %bx, %ds
+        movw    %bx, %ss
+        movl    $0x7c00, %esp
+        pushw   %cs
+        pushw   $entry_int18
+        pushl   %eax
+        movw    $SEG_CODE, %ax
+        movw    %ax, %es
+        movl    $pnp_header, %edi
+        xorl    %eax, %eax
+        xorl    %ecx, %ecx
+        xorl    %edx, %edx
+        xorl    %esi, %esi
+        xorl    %ebp, %ebp
+        sti
+        lretw
+
 /* ---- changes of mode */
 
         .section .text

@@ -217,13 +217,20 @@ static u8 try_rate(u8 unit, u8 rate)
     return end_command();
 }
 
+/* 40 tracks in a drive of 80: its track 2 is the disk's cylinder 1. */
+static int double_step(u8 unit)
+{
+    enum { CYLINDER = 3 };                      /* in the result */
+    return !seek(unit, 0, 2) && !try_rate(unit, RATE_300) && BDA8(BDA_FLOPPY_RESULT + CYLINDER) == 1;
+}
+
 static u8 find_rate(struct drive *d)
 {
-    u8 unit = d->unit, state = BDA8(BDA_FLOPPY_MEDIA + unit), failed = TIME_OUT;
-    if (state & STATE_KNOWN && !(inb(DIR) & CHANGED)) {
-        if (BDA8(BDA_FLOPPY_RATE) != (state & 0xC0)) {
-            outb(CCR, state >> 6);
-            BDA8(BDA_FLOPPY_RATE) = state & 0xC0;
+    u8 unit = d->unit, known = BDA8(BDA_FLOPPY_MEDIA + unit), failed;
+    if (known & STATE_KNOWN && !(inb(DIR) & CHANGED)) {
+        if (BDA8(BDA_FLOPPY_RATE) != (known & 0xC0)) {
+            outb(CCR, known >> 6);
+            BDA8(BDA_FLOPPY_RATE) = known & 0xC0;
         }
         return 0;
     }
@@ -241,8 +248,10 @@ static u8 find_rate(struct drive *d)
         if (rate == 0xFF)
             break;
         if (!try_rate(unit, rate)) {
-            BDA8(BDA_FLOPPY_MEDIA + unit) = rate << 6 | STATE_KNOWN | (rate == RATE_300 ? STATE_DOUBLE_STEP : 0)
-                                          | (rate == RATE_300 ? 3 : rate == RATE_500 && d->floppy_type == 2 ? 5 : 7);
+            u8 state = rate << 6 | STATE_KNOWN | (rate == RATE_500 && d->floppy_type == 2 ? 5 : 7);
+            BDA8(BDA_FLOPPY_MEDIA + unit) = state;
+            if (rate == RATE_300 && double_step(unit))
+                BDA8(BDA_FLOPPY_MEDIA + unit) = (state & ~7) | STATE_DOUBLE_STEP | 3;
             return 0;
         }
     }

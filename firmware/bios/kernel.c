@@ -1,4 +1,4 @@
-/* Linux or Multiboot kernels that the emulator hands over in fw_cfg (-kernel), when no option ROM comes for them.
+/* A Linux kernel that the emulator hands over in fw_cfg (-kernel), when no option ROM comes for it.
 
    Source   "The Linux/x86 Boot Protocol" (protocol 2.02 and later, 16-bit entry); fw_cfg keys 07h-18h
 

@@ -88,4 +88,7 @@ def write_image(post32: str, bios16: str, listing: str, out: str) -> None:
     Path(out).write_bytes(image)
 
 
-{"symbols": write_symbols, "image": write_image}[sys.argv[1]](*sys.argv[2:])
+if sys.argv[1] == "symbols":
+    write_symbols(*sys.argv[2:])
+else:
+    write_image(*sys.argv[2:])

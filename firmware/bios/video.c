@@ -9,6 +9,8 @@
 
 u32 vga_vector;
 static u8 shown_row, shown_column;
+static u16 written_at;          /* cursor where function 09h last put one character, plus 1 */
+static u8 written;
 
 enum { LSR = 5, DATA_READY = 0x01, TRANSMIT_EMPTY = 0x20 };
 
@@ -41,6 +43,18 @@ static void console_move(u8 row, u8 column)
     shown_column = column;
 }
 
+/* The PC's character set in what every terminal shows. */
+static u8 plain(u8 c)
+{
+    static const char controls[] = "          o   *#><|!P#-|^v><L-^v";        /* 00-1F */
+    static const char lines[] = "|++++++|++++++++++-++++++++=++++++++++++";    /* B3-DA */
+    if (c < 0x20)
+        return controls[c];
+    if (c >= 0xB3 && c <= 0xDA)
+        return lines[c - 0xB3];
+    return c < 0x7F ? c : c >= 0xB0 && c <= 0xDF ? '#' : '?';
+}
+
 /* A character at the place where the terminal's cursor is. */
 static void console_text(u8 c)
 {
@@ -50,9 +64,8 @@ static void console_text(u8 c)
         shown_row += shown_row < 24;
     else if (c == '\b')
         shown_column -= shown_column > 0;
-    else if (c >= 0x20) {
-        if (c >= 0x7F)
-            c = '?';
+    else if (c != '\a') {
+        c = plain(c);
         if (++shown_column >= 80) {
             shown_column = 0;
             shown_row += shown_row < 24;
@@ -61,10 +74,11 @@ static void console_text(u8 c)
     console_put(c);
 }
 
+static u16 cursor(void) { return BDA16(BDA_CURSOR + (BDA8(BDA_PAGE) & 7) * 2); }
+
 static void console_follow(void)
 {
-    u8 page = BDA8(BDA_PAGE) & 7;
-    u8 column = BDA8(BDA_CURSOR + page * 2), row = BDA8(BDA_CURSOR + page * 2 + 1);
+    u8 column = cursor(), row = cursor() >> 8;
     if (row == shown_row && column == shown_column)
         return;
     if (row == shown_row && column == 0) {
@@ -102,8 +116,15 @@ static void console_output(struct regs *r)
         console_follow();
         for (u16 i = 0; i < r->cx && i < 80; i++)
             console_text(r->al);
+        written_at = r->cx == 1 ? cursor() + 1 : 0;
+        written = r->al;
         break;
     case 0x0E:
+        if (r->al >= 0x20 && written_at == cursor() + 1 && written == r->al) {
+            written_at = 0;                     /* its colour came before by function 09h */
+            break;
+        }
+        written_at = 0;
         if (r->al >= 0x20)
             console_follow();
         console_text(r->al);

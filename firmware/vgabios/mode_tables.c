@@ -99,6 +99,11 @@
 #define MODE_13 \
     {40, 24, 8, 0x00, 0x00, {0x01, 0x0f, 0x00, 0x0e}, 0x63, {CRTC_200_80(0x41, 0x40, 0xa3)}, {ATTR_256}, \
      {GFX_OF(0x40, 0x05, 0x0f)}}
+/* 800x600 in 16 colours, VESA's oldest mode: all of it is in the VGA's registers. */
+#define MODE_6A \
+    {100, 36, 16, 0x00, 0xeb, {0x01, 0x0f, 0x00, 0x06}, 0xe3, \
+     {0x7f, 0x63, 0x64, 0x82, 0x6b, 0x1b, 0x72, 0xf0, 0x00, 0x60, ZEROS_3, ZEROS_3, 0x59, 0x8d, 0x57, 0x32, \
+      0x00, 0x58, 0x72, 0xe3, 0xff}, {ATTR_EGA(0x01, 0x00)}, {GFX_OF(0x00, 0x05, 0x0f)}}
 
 /* Entries that no mode of a VGA uses are those of the nearest mode, so that the table has no holes. */
 const struct parameters parameter_table[] = {
@@ -109,7 +114,7 @@ const struct parameters parameter_table[] = {
     [0x10] = MODE_10,     [0x11] = MODE_F,      [0x12] = MODE_10,     [0x13] = TEXT_40_350,
     [0x14] = TEXT_40_350, [0x15] = TEXT_80_350, [0x16] = TEXT_80_350, [0x17] = TEXT_40_400,
     [0x18] = TEXT_80_400, [0x19] = MONO_400,    [0x1a] = MODE_11,     [0x1b] = MODE_12,
-    [0x1c] = MODE_13,
+    [0x1c] = MODE_13,     [0x1d] = MODE_6A,
 };
 
 _Static_assert(sizeof(struct parameters) == PARAMETER_BYTES, "a table entry has 64 bytes");
@@ -122,7 +127,7 @@ static const struct mode modes[] = {
     {0x0d, PLANAR, DAC_CGA, 0x0d, 0xa000, 4, 8},  {0x0e, PLANAR, DAC_CGA, 0x0e, 0xa000, 4, 4},
     {0x0f, PLANAR, DAC_MONO, 0x11, 0xa000, 1, 2}, {0x10, PLANAR, DAC_EGA, 0x12, 0xa000, 4, 2},
     {0x11, PLANAR, DAC_EGA, 0x1a, 0xa000, 1, 1},  {0x12, PLANAR, DAC_EGA, 0x1b, 0xa000, 4, 1},
-    {0x13, PACKED, DAC_256, 0x1c, 0xa000, 8, 1},
+    {0x13, PACKED, DAC_256, 0x1c, 0xa000, 8, 1},  {MODE_800_16, PLANAR, DAC_EGA, 0x1d, 0xa000, 4, 1},
 };
 
 const struct mode vbe_mode_text = {VBE_MODE, VBE, DAC_256, 0x1c, 0xa000, 8, 1};

@@ -12,6 +12,7 @@
 
 #define TEXT_BYTES 0x8000
 #define PLANE_BYTES 0x10000
+#define LAST_STANDARD_ENTRY 0x1c /* a program's own table may end here */
 
 extern const u8 save_table[];
 
@@ -35,6 +36,10 @@ static u16 parameters_of(const struct mode *mode, __seg_gs u16 *segment)
             entry = 7;
         else
             entry = FLAGS & FLAGS_200_LINES ? mode->number : mode->number + 0x13;
+    }
+    if (entry > LAST_STANDARD_ENTRY) {
+        *segment = own_segment();
+        return offset_of(&parameter_table[entry]);
     }
     *segment = peek16(table_segment, table + 2);
     return peek16(table_segment, table) + entry * PARAMETER_BYTES;
@@ -149,8 +154,6 @@ int set_mode(u8 number, int keep)
     write_seq(SEQ_CLOCKING, peek8(segment, at + FIELD(sequencer)));
     return 1;
 }
-
-void set_vectors(void);
 
 /* What the BIOS calls once, with the card's address on the PCI bus in ax. */
 void start(u16 pci_function)

@@ -25,6 +25,7 @@ struct parameters {
 };
 
 #define PARAMETER_BYTES 64
+#define MODE_800_16 0x6a /* VBE 102h */
 #define VBE_MODE 0x7f /* in the BIOS data area while a VBE mode is set */
 
 extern const struct parameters parameter_table[];

@@ -104,7 +104,7 @@ static void write_hues(void)
     for (u8 ramp = 0; ramp < 9; ramp++) {
         const u8 *level = steps[ramp];
         for (u8 hue = 0; hue < 24; hue++) /* hue 0 is blue, 8 red, 16 green */
-            write_rgb(level[hue_step(hue + 20)], level[hue_step(hue + 4)], level[hue_step(hue + 12)]);
+            write_rgb(level[hue_step(hue + 20)], level[hue_step(hue + 12)], level[hue_step(hue + 4)]);
     }
 }
 

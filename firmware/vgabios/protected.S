@@ -58,11 +58,8 @@ set_start:
         mov     $BPP, %dl
         call    read_dispi
         movzwl  %ax, %ecx
-        cmp     $4, %ecx
-        je      2f
         add     $7, %ecx
         and     $0x38, %ecx                     # bits that a pixel takes
-2:
         mov     $VIRTUAL_X, %dl
         call    read_dispi
         movzwl  %ax, %ebx

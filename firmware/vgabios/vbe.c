@@ -13,8 +13,8 @@
 
 #define SET_CRTC_VALUES 0x0800
 #define NUMBER_BITS 0x3fff
-#define PARAMETERS_16 0x1b /* the VGA mode that a VBE mode starts from */
-#define PARAMETERS_256 0x1c
+#define PARAMETERS_256 0x1c /* of mode 13h: a VBE mode starts from it */
+#define NUMBER_800_16 0x102
 #define ROWS_MAX 255
 #define COLUMNS_MAX 255
 
@@ -69,12 +69,14 @@ static u16 set_vbe_mode(u16 wanted)
     if (wanted & VBE_KEEP)
         flags |= DISPI_NO_CLEAR;
 
+    if (mode->bpp == 4)
+        return set_mode(MODE_800_16, wanted & VBE_KEEP) ? VBE_OK : VBE_FAILED;
     disable_dispi();
-    base = &parameter_table[mode->bpp == 4 ? PARAMETERS_16 : PARAMETERS_256];
+    base = &parameter_table[PARAMETERS_256];
     load_registers(own_segment(), offset_of(base));
     out8(DAC_MASK, 0xff);
-    if (mode->bpp <= 8 && !(FLAGS & FLAGS_KEEP_PALETTE))
-        load_dac(mode->bpp == 4 ? DAC_EGA : DAC_256);
+    if (mode->bpp == 8 && !(FLAGS & FLAGS_KEEP_PALETTE))
+        load_dac(DAC_256);
     describe_to_bios(mode);
     CONTROL = (CONTROL & ~CONTROL_KEEP) | (wanted & VBE_KEEP ? CONTROL_KEEP : 0);
     write_dispi(DISPI_X, mode->x);
@@ -91,7 +93,7 @@ static u16 current_vbe_mode(void)
 {
     u16 enable = read_dispi(DISPI_ENABLE), x, y, bpp;
     if (!(enable & DISPI_ENABLED))
-        return MODE | (CONTROL & CONTROL_KEEP) << 8;
+        return (MODE == MODE_800_16 ? NUMBER_800_16 : MODE) | (CONTROL & CONTROL_KEEP) << 8;
     x = read_dispi(DISPI_X);
     y = read_dispi(DISPI_Y);
     bpp = read_dispi(DISPI_BPP);
@@ -125,6 +127,11 @@ static u16 save_and_restore(Regs r)
 
 u16 window_service(Regs r)
 {
+    if (MODE == MODE_800_16) { /* it fits into the window */
+        if (r->bh)
+            r->dx = 0;
+        return r->dx || r->bl || r->bh > 1 ? VBE_FAILED : VBE_OK;
+    }
     if (!is_enabled() || (r->bl == 0 && read_dispi(DISPI_ENABLE) & DISPI_LINEAR))
         return VBE_INVALID_IN_MODE;
     if (r->bl || r->bh > 1)
@@ -152,12 +159,12 @@ static u16 line_length(Regs r)
     shown = read_dispi(DISPI_X);
     before = read_dispi(DISPI_VIRTUAL_X);
     read_limits(limits);
-    most = limits->memory / (bpp == 4 ? 4 : 1) / read_dispi(DISPI_Y) / line_bytes(bpp, 8) * 8;
+    most = limits->memory / read_dispi(DISPI_Y) / line_bytes(bpp, 8) * 8;
     if (most > limits->x)
         most = limits->x & ~7u;
     switch (r->bl) {
     case 2:
-        width = bpp == 4 ? width * 8 : (width + ((bpp + 7) >> 3) - 1) / ((bpp + 7) >> 3);
+        width = (width + ((bpp + 7) >> 3) - 1) / ((bpp + 7) >> 3);
         /* fall through */
     case 0:
         width = (width + 7) & ~7;
@@ -180,7 +187,7 @@ static u16 line_length(Regs r)
     }
     r->cx = width;
     r->bx = (u16)line_bytes(bpp, width);
-    most = limits->memory / (bpp == 4 ? 4 : 1) / line_bytes(bpp, width);
+    most = limits->memory / line_bytes(bpp, width);
     r->dx = most > 0xffff ? 0xffff : (u16)most;
     return VBE_OK;
 }

@@ -2,7 +2,9 @@
  *
  * Source   VESA BIOS Extension (VBE) Core Functions Standard 3.0, 4.3 and 4.4
  *
- * A mode exists if the card's dispi registers say that it can show it and its memory holds a picture.
+ * A mode exists if the card's dispi registers say that it can show it and its memory holds a picture. Of those
+ * with 16 colours there is 102h, which a VGA has without dispi: as QEMU's card ignores the sequencer in dispi
+ * modes, planes cannot be written there.
  */
 #include "dispi.h"
 #include "modes.h"
@@ -34,7 +36,7 @@
 
 const struct vbe_mode vbe_modes[] = {
     {0x100, 640, 400, 8},    {0x101, 640, 480, 8},    {0x102, 800, 600, 4},    {0x103, 800, 600, 8},
-    {0x104, 1024, 768, 4},   {0x105, 1024, 768, 8},   {0x106, 1280, 1024, 4},  {0x107, 1280, 1024, 8},
+    {0x105, 1024, 768, 8},   {0x107, 1280, 1024, 8},
     {0x10d, 320, 200, 15},   {0x10e, 320, 200, 16},   {0x10f, 320, 200, 24},   {0x110, 640, 480, 15},
     {0x111, 640, 480, 16},   {0x112, 640, 480, 24},   {0x113, 800, 600, 15},   {0x114, 800, 600, 16},
     {0x115, 800, 600, 24},   {0x116, 1024, 768, 15},  {0x117, 1024, 768, 16},  {0x118, 1024, 768, 24},
@@ -136,6 +138,8 @@ u16 vbe_mode_info(u16 number, u16 segment, u16 at)
     pages = ((__seg_gs struct limits *)(u32)&buffer)->memory / picture_bytes(mode) - 1;
     if (pages > 255)
         pages = 255;
+    if (mode->bpp == 4)
+        pages = 0;
 
     fill8(segment, at, 0, INFO_BYTES);
     poke16(segment, at + 0x00, SUPPORTED | (linear ? HAS_LINEAR : 0));

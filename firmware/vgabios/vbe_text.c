@@ -1,7 +1,7 @@
 /* Pixels and characters in VBE modes, through the window of 64 KiB at A0000.
  *
  * Source   VBE 3.0, 4.7 (window); Bochs VBE display API
- * Units    addresses count bytes from the start of the memory; with 4 bits per pixel, of each plane
+ * Units    addresses count bytes from the start of the memory
  */
 #include "vbe_text.h"
 #include "dispi.h"
@@ -44,7 +44,7 @@ static u32 pixel_value(u16 bpp, u8 colour)
     u32 high = colour & 8 ? 0x55 : 0;
     u32 red = (colour & 4 ? 0xaa : 0) + high, green = (colour & 2 ? 0xaa : 0) + high;
     u32 blue = (colour & 1 ? 0xaa : 0) + high;
-    if (bpp <= 8)
+    if (bpp == 8)
         return colour;
     if ((colour & 0x0f) == 6)
         green = 0x55;
@@ -74,31 +74,12 @@ static void write_value(Screen screen, u32 at, u32 value, int xor)
     }
 }
 
-/* Some dots of a byte of all planes. */
-static void write_planes(Screen screen, u32 at, u8 dots, u8 colour, int xor)
-{
-    u16 offset = place(screen, at);
-    write_gfx(GFX_BIT_MASK, dots);
-    write_gfx(GFX_SET_RESET, colour & 0x0f);
-    write_gfx(GFX_ENABLE_SET_RESET, 0x0f);
-    write_gfx(GFX_ROTATE, xor ? GFX_XOR : 0);
-    peek8(WINDOW, offset);
-    poke8(WINDOW, offset, 0xff);
-    write_gfx(GFX_ROTATE, 0);
-    write_gfx(GFX_ENABLE_SET_RESET, 0);
-    write_gfx(GFX_SET_RESET, 0);
-    write_gfx(GFX_BIT_MASK, 0xff);
-}
-
 void vbe_write_pixel(u16 x, u16 y, u8 colour)
 {
     struct screen buffer;
     Screen screen = (Screen)(u32)&buffer;
     look(screen);
-    if (screen->bpp == 4)
-        write_planes(screen, y * screen->pitch + (x >> 3), 0x80 >> (x & 7), colour, colour & XOR);
-    else
-        write_value(screen, y * screen->pitch + x * screen->pixel_bytes, pixel_value(screen->bpp, colour), 0);
+    write_value(screen, y * screen->pitch + x * screen->pixel_bytes, pixel_value(screen->bpp, colour), 0);
 }
 
 /* Of a direct colour only whether it is black. */
@@ -109,18 +90,7 @@ u8 vbe_read_pixel(u16 x, u16 y)
     u8 value = 0;
     u32 at;
     look(screen);
-    at = y * screen->pitch;
-    if (screen->bpp == 4) {
-        u16 offset = place(screen, at + (x >> 3));
-        for (u8 plane = 0; plane < 4; plane++) {
-            write_gfx(GFX_READ_MAP, plane);
-            if (peek8(WINDOW, offset) & 0x80 >> (x & 7))
-                value |= 1 << plane;
-        }
-        write_gfx(GFX_READ_MAP, 0);
-        return value;
-    }
-    at += x * screen->pixel_bytes;
+    at = y * screen->pitch + x * screen->pixel_bytes;
     for (u8 i = 0; i < screen->pixel_bytes; i++)
         value |= peek8(WINDOW, place(screen, at + i));
     return screen->bpp == 8 ? value : value ? 7 : 0;
@@ -134,16 +104,10 @@ void vbe_draw(u16 segment, u16 glyph, u8 attribute, u8 row, u8 column)
     u8 xor = attribute & XOR;
     look(screen);
     colour = pixel_value(screen->bpp, xor ? attribute & ~XOR : attribute);
-    at = row * 16 * screen->pitch + (screen->bpp == 4 ? column : column * 8 * screen->pixel_bytes);
+    at = row * 16 * screen->pitch + column * 8 * screen->pixel_bytes;
     for (u8 i = 0; i < 16; i++, glyph++, at += screen->pitch) {
         u8 bits = peek8(segment, glyph);
         u32 pixel = at;
-        if (screen->bpp == 4) {
-            write_planes(screen, at, bits, (u8)colour, xor);
-            if (!xor)
-                write_planes(screen, at, (u8)~bits, 0, 0);
-            continue;
-        }
         for (u8 x = 0; x < 8; x++, bits <<= 1, pixel += screen->pixel_bytes)
             if (bits & 0x80 || !xor)
                 write_value(screen, pixel, bits & 0x80 ? colour : 0, xor);
@@ -229,16 +193,6 @@ void vbe_scroll(int down, u8 lines, u8 top, u8 left, u8 rows, u8 columns)
     u32 at, width;
     look(screen);
     at = top * 16 * screen->pitch;
-    if (screen->bpp == 4) {
-        for (u8 plane = 0; plane < 4; plane++) {
-            write_gfx(GFX_READ_MAP, plane);
-            write_seq(SEQ_MAP_MASK, 1 << plane);
-            move_and_clear(screen, at + left, columns, rows * 16, lines * 16, down);
-        }
-        write_gfx(GFX_READ_MAP, 0);
-        write_seq(SEQ_MAP_MASK, 0x0f);
-        return;
-    }
     width = columns * 8 * screen->pixel_bytes;
     move_and_clear(screen, at + left * 8 * screen->pixel_bytes, width, rows * 16, lines * 16, down);
 }

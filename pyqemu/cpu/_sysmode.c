@@ -52,7 +52,8 @@ enum {
     ENV_RIP = 0x80, ENV_EFLAGS = 0x88, ENV_DF = 0xac, ENV_HFLAGS = 0xb0, ENV_SEGS = 0xb8, ENV_TR = 0x160,
     ENV_CR = 0x1a8, ENV_EFER = 0x250, ENV_SYSENTER_CS = 0x12c0, ENV_SYSENTER_ESP = 0x12c8,
     ENV_SYSENTER_EIP = 0x12d0, ENV_STAR = 0x12d8, ENV_LSTAR = 0x12e8, ENV_CSTAR = 0x12f0, ENV_FMASK = 0x12f8,
-    ENV_EXCEPTION_IS_INT = 0x150c, ENV_UC = 0x1b58, ENV_BYTES = 0x1b58,
+    ENV_ERROR_CODE = 0x1508, ENV_EXCEPTION_IS_INT = 0x150c,
+    ENV_EXCEPTION_NEXT_RIP = 0x1510, ENV_UC = 0x1b58, ENV_BYTES = 0x1b58,
 
     TLB_DESC = 0x20, TLB_DESC_BYTES = 696, DESC_VTABLE = 0x30, DESC_IOTLB = 0x2b0,
     TLB_FAST = 0x850, TLB_FAST_BYTES = 16, TLB_ENTRY_BYTES = 64, TLB_VICTIMS = 8, MMU_MODES = 3,
@@ -129,6 +130,7 @@ static struct {
     void (*tb_invalidate)(void *, uint64_t, uint64_t);
     uint64_t (*ram_addr_from_host)(void *, void *);
     void (*memory_unmap)(void *, void *);
+    void *(*find_memory_mapping)(void *, uint64_t);
     bool (*exec_interrupt)(void *, int);
     int (*pending_interrupt)(void *, int);
     void (*do_interrupt)(void *);
@@ -184,6 +186,7 @@ static const struct { const char *symbol; void *slot; } symbols[] = {
     {"tb_invalidate_phys_range_x86_64", &unicorn.tb_invalidate},
     {"qemu_ram_addr_from_host_x86_64", &unicorn.ram_addr_from_host},
     {"memory_unmap_x86_64", &unicorn.memory_unmap},
+    {"find_memory_mapping_x86_64", &unicorn.find_memory_mapping},
     {"x86_cpu_exec_interrupt_x86_64", &unicorn.exec_interrupt},
     {"x86_cpu_pending_interrupt_x86_64", &unicorn.pending_interrupt},
     {"x86_cpu_do_interrupt_x86_64", &unicorn.do_interrupt},
@@ -213,7 +216,7 @@ static const struct { const char *symbol; void *slot; } symbols[] = {
 
 /* ------------------------------------------------------------------ the engine ---------------------- */
 
-enum { NOT_STRINGS = 4096, REUSE_ELEMENTS = 32 };
+enum { NOT_STRINGS = 4096, REUSE_ELEMENTS = 32, REGION_CACHE = 1024 };
 enum { WIDTHS = 3 };                        /* 1, 2 and 4 bytes */
 #define MAX_RAM_PAGES (1ull << 28)          /* 1 TiB of RAM: one lazily backed byte for each page */
 
@@ -231,6 +234,7 @@ typedef struct Engine {
     struct cpuid_override *cpuid;
     size_t cpuid_count;
     uint64_t apic_base, int_rip;
+    struct { uint64_t page; void *region; } regions[REGION_CACHE];  /* of pages used lately */
     uintptr_t not_strings[NOT_STRINGS];     /* host addresses of accesses that are not REP MOVS or STOS */
     void *tcg, *exit_label;                 /* of the block being translated */
     bool triple_fault, running;
@@ -300,15 +304,27 @@ bool x86_cpu_exec_interrupt_x86_64(void *cs, int request)
     return true;
 }
 
-/* INT n: Unicorn moves EIP past the instruction before it reports the interrupt. A fault during delivery
- * must restart at the instruction itself, so its address is kept here and put back in on_interrupt. */
+/* INT n. Unicorn leaves the block by longjmp and delivers the interrupt from its main loop; here it is
+ * delivered on the spot, and the block ends behind the call (tcg_gen_callN). EIP is that of the instruction,
+ * where a fault during delivery has to restart. */
 void helper_raise_interrupt_x86_64(void *env, int vector, int next_eip_addend)
 {
     Engine *e = of_env(env);
-    if (e) e->int_rip = U64(env, ENV_RIP);
-    unicorn.raise_interrupt(env, vector, next_eip_addend);
+    if (!e) {
+        unicorn.raise_interrupt(env, vector, next_eip_addend);
+        return;
+    }
+    unicorn.svm_check(env, 0x75 /* software interrupt intercept */, 0, 0);
+    U32(e->cs, CS_EXCEPTION_INDEX) = (uint32_t)vector;
+    U32(env, ENV_ERROR_CODE) = 0;
+    U32(env, ENV_EXCEPTION_IS_INT) = 1;
+    U64(env, ENV_EXCEPTION_NEXT_RIP) = U64(env, ENV_RIP) + next_eip_addend;
+    unicorn.do_interrupt(e->cs);
+    U32(e->cs, CS_EXCEPTION_INDEX) = (uint32_t)-1;
 }
 
+/* INTO goes the long way. Unicorn moves EIP past the instruction before it reports the interrupt, so the
+ * address is kept here and put back in on_interrupt. */
 void helper_into_x86_64(void *env, int next_eip_addend)
 {
     Engine *e = of_env(env);
@@ -768,6 +784,22 @@ void memory_unmap_x86_64(void *uc, void *region)
     *(void **)AT(uc, UC_CPU) = e->cs;
 }
 
+/* Unicorn asks for the region of an address at each access that is not inline: interrupt frames, TLB misses,
+ * devices. Regions are whole pages, so the answer is remembered until the map changes. */
+void *find_memory_mapping_x86_64(void *uc, uint64_t address)
+{
+    Engine *e = of_uc(uc);
+    if (!e) return unicorn.find_memory_mapping(uc, address);
+    uint64_t page = address >> 12, slot = page % REGION_CACHE;
+    if (e->regions[slot].page != page || !e->regions[slot].region) {
+        e->regions[slot].region = unicorn.find_memory_mapping(uc, address);
+        e->regions[slot].page = page;
+    }
+    return e->regions[slot].region;
+}
+
+static void map_changed(Engine *e) { memset(e->regions, 0, sizeof e->regions); }
+
 struct tlb { uint8_t *table; uint64_t mask; uint8_t *victims, *iotlb; };
 
 static struct tlb tlb_of_mode(void *cs, int mode)
@@ -999,13 +1031,16 @@ void tlb_reset_dirty_by_vaddr_x86_64(void *cs, uint64_t start, uint64_t length)
 enum { TCG_LD_I32 = 13, TCG_SET_LABEL = 1, TCG_LT = 2, TCG_I32 = 0, TB_EXIT_REQUESTED = 3 };
 
 /* Unicorn calls a function at the head of every block to ask whether to leave. A load, a compare and a
- * branch that is never taken do the same: the head tests the counter's sign, the end has the exit. */
+ * branch that is never taken do the same: the head tests the counter's sign, the end has the exit.
+ * INT n returns from its call (see above) and leaves the block then. */
 void tcg_gen_callN_x86_64(void *tcg, void *function, void *result, int count, void **arguments)
 {
-    Engine *e = function == unicorn.check_exit_request ? engines : NULL;
+    bool interrupt = function == (void *)helper_raise_interrupt_x86_64;
+    Engine *e = interrupt || function == unicorn.check_exit_request ? engines : NULL;
     while (e && e->tcg != tcg) e = e->next;
-    if (!e) {
+    if (!e || interrupt) {
         unicorn.gen_call(tcg, function, result, count, arguments);
+        if (e) unicorn.gen_exit_tb(tcg, NULL, 0);
         return;
     }
     void *counter = unicorn.temp_new(tcg, TCG_I32, false);
@@ -1257,6 +1292,7 @@ static PyObject *Engine_map_ram(Engine *e, PyObject *args)
     unsigned long long address, host, size;
     int readonly, code;
     if (!PyArg_ParseTuple(args, "KKKp", &address, &host, &size, &readonly)) return NULL;
+    map_changed(e);
     code = unicorn.mem_map_ptr(e->uc, address, size, UC_PROT_ALL, (void *)(uintptr_t)host);
     if (!code && readonly)                  /* only this makes the store itself go nowhere */
         code = unicorn.mem_protect(e->uc, address, size, UC_PROT_READ | UC_PROT_EXEC);
@@ -1271,6 +1307,7 @@ static PyObject *Engine_map_io(Engine *e, PyObject *args)
     unsigned long long address, size;
     if (!PyArg_ParseTuple(args, "KK", &address, &size)) return NULL;
     void *base = (void *)(uintptr_t)address;
+    map_changed(e);
     int code = unicorn.mmio_map(e->uc, address, size, on_load, base, on_store, base);
     if (!code) code = unicorn.mem_protect(e->uc, address, size, UC_PROT_ALL);   /* a guest may jump there */
     if (code) return unicorn_error("map I/O", code);
@@ -1293,6 +1330,7 @@ static PyObject *Engine_unmap(Engine *e, PyObject *args)
         }
     }
     int code = unicorn.mem_unmap(e->uc, address, size);
+    map_changed(e);
     if (code) return unicorn_error("unmap", code);
     Py_RETURN_NONE;
 }

@@ -7,6 +7,7 @@ back. Pictures are compared with what a small model of each mode expects.
 from __future__ import annotations
 
 import hashlib
+import random
 import re
 import shutil
 import struct
@@ -33,14 +34,19 @@ FONT_SHA256 = {
     14: "1df794709a1a7863cf8a07bbd4f98ba014acda2ed480eb171afcbba75632366e",
     16: "44b22c1ef80db26f2f3709ad53f564176193c7e3f8e1e4f028049fe76ebc5997",
 }
-DAC_256_SHA256 = "f5605e04a80309ac34441a48be3ab1fc4586e3b9c7ebebc1ec1013b8362ab9fc"
+DAC_256_SHA256 = "58d253e8f2d9b14a7dc486f5f4f04295d4c66ad04e00f3e16ce7580dfc50e6a4"
 
 SECTOR, FLOPPY_BYTES = 512, 1440 << 10
 CALLS, CALL_BYTES, CALLS_MAX = 0x8000, 32, 250
 GO, DONE_PORT = 0x7FF0, 0x640
+ANSWER_LIMIT_NS = 30 * 10**9
 BUFFER_SEGMENT, BUFFER = 0x2000, 0x20000
 CALL_WINDOW_FUNCTION = 0xFFFE  # in place of ax: the far pointer at WINDOW_FUNCTION instead of int 10h
 WINDOW_FUNCTION = 0x7FF8
+CALL_PRINT_SCREEN = 0xFFFD  # interrupt 5
+PRINTER, PAPER_POINTER, PAPER = 0x7D00, 0x7FE0, 0xA000  # the guest's int 17h; where it writes next
+
+NASTY = (0, 1, 2, 3, 7, 8, 0x10, 0x20, 0x41, 0x7F, 0x80, 0xFF, 0x100, 0x101, 0x111, 0x1900, 0x4101, 0x7FFF, 0xFFFF)
 
 GUEST = """
         .code16
@@ -50,6 +56,7 @@ _start: ljmp    $0, $1f
         mov     %ax, %ds
         mov     %ax, %ss
         mov     $0x7c00, %sp
+        jmp     finish
 list:   mov     $0x8000, %si
 next:   cmpw    $0xffff, (%si)
         je      finish
@@ -62,10 +69,13 @@ next:   cmpw    $0xffff, (%si)
         mov     12(%si), %bp
         mov     14(%si), %es
         mov     8(%si), %si
-        mov     $0xabcd1234, %esi
         cmp     $0xfffe, %ax
         je      window
+        cmp     $0xfffd, %ax
+        je      screen
         int     $0x10
+        jmp     store
+screen: int     $0x05
         jmp     store
 window: lcall   *0x7ff8
 store:  push    %es
@@ -87,6 +97,18 @@ finish: mov     $0x640, %dx
 1:      cmpb    $1, 0x7ff0
         jne     1b
         jmp     list
+        .org    256
+        push    %ds
+        push    %di
+        xor     %di, %di
+        mov     %di, %ds
+        mov     0x7fe0, %di
+        mov     %al, (%di)
+        incw    0x7fe0
+        pop     %di
+        pop     %ds
+        mov     $0x90, %ah
+        iret
         .org    510
         .word   0xaa55
 """
@@ -108,24 +130,38 @@ def build_guest(folder: Path) -> Path:
     source, part, image = folder / "guest.S", folder / "guest.o", folder / "guest.img"
     source.write_text(GUEST)
     subprocess.run(["as", "--32", "-o", part, source], check=True)
-    link = ["ld", "-m", "elf_i386", "-Ttext", "0x7c00", "--oformat", "binary", "-e", "0", "-o", image, part]
+    link: list[str | Path] = [
+        "ld",
+        "-m",
+        "elf_i386",
+        "-Ttext",
+        "0x7c00",
+        "--oformat",
+        "binary",
+        "-e",
+        "0",
+        "-o",
+        image,
+        part,
+    ]
     subprocess.run(link, check=True)
     image.write_bytes(image.read_bytes().ljust(FLOPPY_BYTES, b"\0"))
     return image
 
 
 class Guest:
-    def __init__(self, image: Path, machine: str = "pc-1.0", firmware_dirs: tuple[str, ...] = ()) -> None:
+    def __init__(self, image: Path, machine: str = "pc-1.0", bios: str = "", folder: str = "") -> None:
         config = LaunchConfig(
             machine=machine,
             drives=[DriveConfig(str(image), interface="floppy", index=0, format="raw")],
             boot=BootConfig(order="a"),
             globals=[GlobalConfig("VGA", "romfile", str(PCI_ROM))],
-            firmware_dirs=list(firmware_dirs),
+            bios=bios,
+            firmware_dirs=[folder] if folder else [],
             nodefaults=True,
             vga="std",
             serials=["null"],
-            nographic=True,
+            display="none",
         )
         try:
             self.vm = VirtualMachine(config)
@@ -134,11 +170,11 @@ class Guest:
         board = self.vm.board
         assert board is not None
         self.memory = board.ram.view
-        self.card: Any = next(device for device in board.devices.values() if hasattr(device, "scanout"))
+        devices: list[Any] = list(board.devices.values())
+        self.card = next(device for device in devices if hasattr(device, "scanout"))
         self.registers = self.card.vga
         self.scanout = self.card.scanout
         board.isa.ports.map(DONE_PORT, 1, None, self._done, owner=self)
-        self.memory[CALLS : CALLS + 2] = b"\xff\xff"
         self.vm.start()
         self._run()
         self.memory[GO] = 1
@@ -149,7 +185,7 @@ class Guest:
     def _run(self) -> None:
         self.vm.power.exit_status = None
         limit = self.vm.clock.timer(self._done_late)
-        limit.start(20 * 10**9)
+        limit.start(self.vm.clock.now() + ANSWER_LIMIT_NS)
         self.late = False
         self.vm.run()
         limit.stop()
@@ -183,9 +219,7 @@ class Guest:
         self.calls(*({"ax": 0x0E00 | code, "bx": attribute} for code in text.encode("cp437")))
 
     def put(self, row: int, column: int, code: int, attribute: int, count: int = 1) -> None:
-        self.calls(
-            {"ax": 0x0200, "dx": row << 8 | column}, {"ax": 0x0900 | code, "bx": attribute, "cx": count}
-        )
+        self.calls({"ax": 0x0200, "dx": row << 8 | column}, {"ax": 0x0900 | code, "bx": attribute, "cx": count})
 
     def row(self, number: int) -> bytes:
         screen = self.scanout.text()
@@ -249,7 +283,9 @@ def test_an_image_has_its_size_for_ever_and_adds_up_to_nothing(path: Path) -> No
 def test_the_pci_image_names_its_card_and_the_isa_image_none() -> None:
     rom = PCI_ROM.read_bytes()
     at = int.from_bytes(rom[0x18:0x1A], "little")
-    signature, vendor, device, _, length, _, kind, blocks, _, code, last = struct.unpack_from("<4s4HB3sHHBB", rom, at)
+    signature, vendor, device, _, length, _, kind, blocks, _, code, last = struct.unpack_from(
+        "<4s4HB3sHHBB", rom, at
+    )
     assert (signature, vendor, device, length) == (b"PCIR", 0x1234, 0x1111, 24)
     assert (kind, blocks, code, last) == (b"\0\0\3", ROM_BYTES // 512, 0, 0x80)
     assert ISA_ROM.read_bytes()[0x18:0x1A] == b"\0\0"
@@ -266,8 +302,8 @@ def test_the_images_are_what_the_source_makes(tmp_path: Path) -> None:
 
 def test_a_rom_that_outgrows_its_size_is_refused(tmp_path: Path) -> None:
     (tmp_path / "raw").write_bytes(bytes(1030))
-    command = [sys.executable, SOURCE / "finish.py", tmp_path / "raw", tmp_path / "rom", "1024"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    files = str(SOURCE / "finish.py"), str(tmp_path / "raw"), str(tmp_path / "rom")
+    done = subprocess.run([sys.executable, *files, "1024"], capture_output=True, text=True)
     assert done.returncode and "7 bytes too large" in done.stderr
     assert not (tmp_path / "rom").exists()
 
@@ -673,13 +709,27 @@ def test_alternate_select(guest: Guest) -> None:
         assert guest(0x1201, bx=function).ax == 0x1212
         assert guest(0x1207, bx=function).ax == 0x1207
         assert guest(0x1200, bx=function).ax == 0x1212
-    guest(0x1201, bx=0x36)
+    guest.calls({"ax": 0x1201, "bx": 0x33}, {"ax": 0x1201, "bx": 0x36})
     assert guest.scanout.is_blank
     guest(0x1200, bx=0x36)
     assert not guest.scanout.is_blank
     guest.calls({"ax": 0x1201, "bx": 0x31}, {"ax": 0x1010, "bx": 7, "cx": 0x0102, "dx": 0x0300}, {"ax": 0x0003})
     assert bytes(guest.registers.palette[21:24]) == b"\x03\x01\x02"
     guest(0x1200, bx=0x31)
+
+
+def test_the_screen_can_be_printed_with_all_its_rows(guest: Guest) -> None:
+    guest.calls({"ax": 0x1112}, {"ax": 0x1200, "bx": 0x20}, {"ax": 0x0200, "dx": 0x3100})
+    guest.type("row 49")
+    vector = bytes(guest.memory[0x17 * 4 : 0x18 * 4])
+    struct.pack_into("<HH", guest.memory, 0x17 * 4, PRINTER, 0)
+    struct.pack_into("<H", guest.memory, PAPER_POINTER, PAPER)
+    guest(CALL_PRINT_SCREEN)
+    guest.memory[0x17 * 4 : 0x18 * 4] = vector
+    lines = bytes(guest.memory[PAPER : guest.word(PAPER_POINTER)]).split(b"\r\n")
+    assert len(lines) == 52 and lines[0] == lines[51] == b""
+    assert lines[50] == b"row 49".ljust(80)
+    assert guest.byte(0x500) == 0
 
 
 def test_display_combination_and_functionality(guest: Guest) -> None:
@@ -800,7 +850,7 @@ def test_every_mode_fits_the_memory_and_describes_itself(guest: Guest) -> None:
             assert (*info.size, info.bpp) == STANDARD[number]
         assert (*info.size, info.bpp) not in seen
         seen.add((*info.size, info.bpp))
-        assert info.line == info.size[0] * (info.bpp + 7) // 8 if info.bpp > 4 else info.size[0] // 8
+        assert info.line == (info.size[0] * ((info.bpp + 7) // 8) if info.bpp > 4 else info.size[0] // 8)
         assert info.line * info.size[1] * (info.pages + 1) <= guest.registers.vram.size
         assert info.model == {4: 3, 8: 4}.get(info.bpp, 6)
         assert bool(info.attributes & 0x80) == bool(info.linear) == (info.bpp > 4)
@@ -874,7 +924,9 @@ def test_text_and_pixels_in_vbe_modes(guest: Guest, number: int) -> None:
     dot(639, 479, 14)
     assert guest.registers.vram.view[: len(expected)] == expected
     guest(0x0601, cx=0x1B46, dx=0x1C46)
-    assert guest.registers.vram.view[27 * 16 * pitch : 28 * 16 * pitch] == expected[28 * 16 * pitch : 29 * 16 * pitch]
+    assert (
+        guest.registers.vram.view[27 * 16 * pitch : 28 * 16 * pitch] == expected[28 * 16 * pitch : 29 * 16 * pitch]
+    )
 
 
 def test_windows(guest: Guest) -> None:
@@ -886,7 +938,9 @@ def test_windows(guest: Guest) -> None:
     assert guest(0x4F05, bx=0x0001).ax == 0x014F
     guest(0x4F01, cx=0x0101, di=0x1000)
     guest.memory[WINDOW_FUNCTION : WINDOW_FUNCTION + 4] = guest.buffer(4, 0x100C)
-    guest.calls({"ax": 3})
+    guest(CALL_WINDOW_FUNCTION, dx=4)
+    assert guest.registers.vbe_regs[5] == 4
+    assert guest(CALL_WINDOW_FUNCTION, bx=0x0100).dx == 4
     guest(0x4F02, bx=0x4101)
     assert guest(0x4F05, dx=1).ax == 0x034F  # a linear mode has no window
 
@@ -947,6 +1001,56 @@ def test_protected_mode_interface(guest: Guest) -> None:
     assert listed == (0x1CE, 0x1CF, 0x3C8, 0x3C9, 0xFFFF, 0xFFFF)
 
 
+def run_protected(code: bytes, entry: int, **registers: int) -> tuple[int, list[tuple[int, int]]]:
+    """Call into a copy of the block at an odd place; returns ax and the writes to ports. Ports read 640."""
+    unicorn = pytest.importorskip("unicorn")
+    x86 = pytest.importorskip("unicorn.x86_const")
+    base, stack = 0x123000, 0x200000
+    engine = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32)
+    engine.mem_map(base, 0x2000)
+    engine.mem_map(stack, 0x1000)
+    engine.mem_write(base + 0x45, code)
+    engine.mem_write(stack, b"\x03\x02\x01\x00\x33\x22\x11\x00")
+    writes: list[tuple[int, int]] = []
+    bpp = 16
+
+    def read(_engine: Any, _port: int, _size: int, _data: Any) -> int:
+        return {3: bpp, 6: 640}.get(writes[-1][1], 0)
+
+    def write(_engine: Any, port: int, _size: int, value: int, _data: Any) -> None:
+        writes.append((port, value))
+
+    engine.hook_add(unicorn.UC_HOOK_INSN, read, None, 1, 0, x86.UC_X86_INS_IN)
+    engine.hook_add(unicorn.UC_HOOK_INSN, write, None, 1, 0, x86.UC_X86_INS_OUT)
+    engine.mem_write(stack + 0xF00, (base + 0x1FF0).to_bytes(4, "little"))
+    engine.reg_write(x86.UC_X86_REG_ESP, stack + 0xF00)
+    for name, value in registers.items():
+        engine.reg_write(getattr(x86, f"UC_X86_REG_{name.upper()}"), value)
+    engine.emu_start(base + 0x45 + entry, base + 0x1FF0, count=1000)
+    assert engine.reg_read(x86.UC_X86_REG_ESP) == stack + 0xF04
+    for name, value in registers.items():
+        if name != "eax":
+            assert engine.reg_read(getattr(x86, f"UC_X86_REG_{name.upper()}")) == value
+    return engine.reg_read(x86.UC_X86_REG_EAX) & 0xFFFF, writes
+
+
+def test_protected_mode_functions_run_anywhere(guest: Guest) -> None:
+    answer = guest(0x4F0A)
+    at = answer.es * 16 + answer.di
+    block = bytes(guest.memory[at : at + answer.cx])
+    window, start, palette, _ = struct.unpack_from("<4H", block)
+    status, writes = run_protected(block, window, ebx=0, edx=7)
+    assert (status, writes) == (0x004F, [(0x1CE, 5), (0x1CF, 7)])
+    assert run_protected(block, window, ebx=1, edx=7) == (0x014F, [])
+    first = (20 * 1280 + 6 * 2) // 4
+    status, writes = run_protected(block, start, ebx=0x80, ecx=first & 0xFFFF, edx=first >> 16)
+    assert status == 0x004F
+    assert writes == [(0x1CE, 3), (0x1CE, 6), (0x1CE, 9), (0x1CF, 20), (0x1CE, 8), (0x1CF, 6)]
+    status, writes = run_protected(block, palette, ebx=0, ecx=2, edx=100, edi=0x200000)
+    colours = [(0x3C9, value) for value in (1, 2, 3, 0x11, 0x22, 0x33)]
+    assert (status, writes) == (0x004F, [(0x3C8, 100), *colours])
+
+
 def test_edid(guest: Guest) -> None:
     answer = guest(0x4F15)
     assert (answer.ax, answer.bx & 0xFF) == (0x004F, 2)
@@ -963,3 +1067,44 @@ def test_edid(guest: Guest) -> None:
 def test_unknown_vbe_functions_say_so(guest: Guest) -> None:
     for ax in (0x4F0B, 0x4F14, 0x4FFF):
         assert guest(ax).ax == 0x024F
+
+
+# -- ISA ------------------------------------------------------------------------------------------------
+
+
+def test_the_isa_image_shows_text_and_has_modes_without_linear_memory(tmp_path: Path) -> None:
+    shutil.copy(ISA_ROM, tmp_path / "vgabios.bin")
+    guest = Guest(build_guest(tmp_path), "isapc", "pyqemu-bios.bin", str(tmp_path))
+    try:
+        assert guest.word(0x10 * 4 + 2) == 0xC000
+        guest(0x0003)
+        guest.type("ISA")
+        assert guest.row(0)[:6:2] == b"ISA"
+        assert not mode_info(guest, 0x101).linear
+        assert guest(0x4F02, bx=0x4101).ax == 0x014F
+        assert guest(0x4F02, bx=0x0101).ax == 0x004F
+        assert guest.scanout.size == (640, 480)
+    finally:
+        guest.close()
+
+
+# -- anything -------------------------------------------------------------------------------------------
+
+
+def test_nonsense_neither_hangs_nor_hurts(machine: Guest) -> None:
+    """Random registers for every function but those that load a saved state (garbage in, garbage out)."""
+    numbers = random.Random(1)
+    for _ in range(4):
+        calls: list[dict[str, int]] = []
+        while len(calls) < 100:
+            ax = numbers.randrange(0x20) << 8 if numbers.random() < 0.8 else 0x4F00
+            ax |= numbers.randrange(0x1F if ax == 0x4F00 else 0x100) if numbers.random() < 0.7 else 3
+            if ax >> 8 in (0x13, 0x1C) or ax == 0x4F04:
+                continue
+            names = ("bx", "cx", "dx", "di", "bp")
+            calls.append({"ax": ax} | {name: numbers.choice(NASTY) & 0x7FFF for name in names})
+        machine.calls(*calls)
+        machine.calls({"ax": 0x1202, "bx": 0x30}, {"ax": 0x1201, "bx": 0x33}, {"ax": 0x1200, "bx": 0x31})
+        machine.calls({"ax": 0x1200, "bx": 0x32}, {"ax": 0x0003})
+        machine.type("alive")
+        assert machine.row(0)[:10:2] == b"alive"
