@@ -74,5 +74,5 @@ wheel: $(READY) firmware
 	$(BIN)/python -m build --wheel -o dist .
 
 clean:
-	rm -rf $(VENV) .cache build dist *.egg-info pyqemu/cpu/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .cache build firmware/build firmware/*/build dist *.egg-info pyqemu/cpu/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

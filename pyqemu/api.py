@@ -254,7 +254,7 @@ def run(config: LaunchConfig) -> int:
 
 @contextlib.contextmanager
 def _signals(vm: VirtualMachine) -> Iterator[None]:
-    """SIGTERM, SIGINT and SIGHUP end the machine in order; they wake it wherever it sleeps."""
+    """SIGTERM, SIGINT, SIGHUP and SIGQUIT end the machine in order; they wake it wherever it sleeps."""
     reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def drain() -> None:
@@ -282,8 +282,13 @@ def _signals(vm: VirtualMachine) -> Iterator[None]:
 def _display(vm: VirtualMachine) -> Iterator[None]:
     """The VGA screen in the terminal, when that is wanted."""
     config = vm.config
+    backends = [*config.serials, *config.parallels, config.debugcon]
     wanted = config.display == "curses" or (
-        config.display is None and not config.nographic and os.isatty(0) and os.isatty(1)
+        config.display is None
+        and not config.nographic
+        and not any(spec.endswith("stdio") for spec in backends)  # the terminal is taken
+        and os.isatty(0)
+        and os.isatty(1)
     )
     if not wanted:
         yield

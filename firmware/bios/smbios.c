@@ -59,6 +59,19 @@ static void add_bios(void)
     add(0, &bios, sizeof bios, "pyqemu\0" "1.0\0" "11/24/2026\0");
 }
 
+/* Is there a structure of type 0? A structure's strings end with two zeros. */
+static int has_bios(const u8 *table, u32 size)
+{
+    for (u32 i = 0; i + 4 <= size && table[i + 1] >= 4;) {
+        if (table[i] == 0)
+            return 1;
+        for (i += table[i + 1]; i + 1 < size && (table[i] || table[i + 1]); i++)
+            ;
+        i += 2;
+    }
+    return 0;
+}
+
 static int from_fw_cfg(void)
 {
     const struct fw_file *entry = fw_find("etc/smbios/smbios-anchor"), *tables = fw_find("etc/smbios/smbios-tables");
@@ -83,9 +96,11 @@ static int from_fw_cfg(void)
     }
     fw_select(tables->key);
     fw_read(at, tables->size);
-    a->address = (u32)first;
-    a->bytes = at + tables->size - first;
-    a->count++;
+    int ours = !has_bios(at, tables->size);
+    u8 *start = ours ? first : at;
+    a->address = (u32)start;
+    a->bytes = at + tables->size - start;
+    a->count += ours;
     if (a->largest < largest)
         a->largest = largest;
     finish(a);

@@ -15,7 +15,7 @@ ESCAPE = 0x01
 HELP = """
 {key} h    print this help
 {key} x    exit the emulator
-{key} s    save disk data back to the image file (with -snapshot)
+{key} s    write back what the drives still hold
 {key} t    toggle console timestamps
 {key} b    send a break (magic SysRq)
 {key} c    switch between console and monitor

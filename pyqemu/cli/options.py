@@ -103,7 +103,7 @@ GROUPS: dict[str, list[Option]] = {
         Option(
             ("nodefaults",),
             "",
-            "only what the options name: no default serial port, display, CD-ROM or floppy",
+            "only what the options name: no default serial or parallel port, display, CD-ROM or floppy",
             _switch("nodefaults"),
         ),
         Option(("no-user-config",), "", "read no configuration files (we never do)", _nothing),

@@ -40,7 +40,7 @@ def fill(fw_cfg: Any, config: LaunchConfig, ram_bytes: int, below_4g_limit: int,
         fw_cfg.add_file("etc/sercon-port", struct.pack("<H", SERIAL_CONSOLE_PORT))
     order = _add_kernel(fw_cfg, config, ram_bytes, below_4g_limit)
     _add_option_roms(fw_cfg, config)
-    if config.boot.strict:
+    if config.boot.strict and order:
         order.append(b"HALT")  # nothing that is not listed is tried
     fw_cfg.add_file("bootorder", b"\n".join(order) + b"\0" if order else b"")
 

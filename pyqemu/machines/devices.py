@@ -18,7 +18,6 @@ from pyqemu.machines.schema import CompatProperty
 
 PLUGGABLE = {
     "isa-debug-exit": "Misc",
-    "isa-debugcon": "Misc",
 }
 """The types that ``-device`` adds, with the heading of ``-device help`` they stand under."""
 
