@@ -1,11 +1,14 @@
 /* What can be booted, in which order.
 
    Source   fw_cfg file bootorder (Open Firmware device paths, one a line; HALT: nothing else); CMOS 3Dh and 38h
-            (1 floppy, 2 hard disk, 3 CD, 4 network); BIOS Boot Specification 1.01, 6 */
+            (1 floppy, 2 hard disk, 3 CD, 4 network); BIOS Boot Specification 1.01, 6
+
+   What neither names comes last: floppies, disks, CDs, ROMs. */
 
 #include "post.h"
 
 #define ORDER_BYTES 1024
+#define UNNAMED 500             /* priority of what bootorder does not name */
 static char order[ORDER_BYTES];
 static u32 order_length;
 
@@ -56,9 +59,7 @@ void boot_add(u8 kind, u8 drive, u16 segment, u16 offset, const char *name, cons
         if (order_length && contains(order, order_length, "HALT"))
             return;
         u16 rank = cmos_rank(kind);
-        if (rank == 0xFFFF && cmos_read(0x3D) & 15)
-            return;
-        priority = 500 + (rank == 0xFFFF ? kind + 10 : rank);
+        priority = UNNAMED + (rank == 0xFFFF ? kind + 10 : rank);
     }
     if (boot_count == MAX_BOOT)
         return;

@@ -6,6 +6,8 @@
 
 extern u8 b16_text_mode[], b16_disk_probe[], b16_boot_menu[], b16_start_boot[], b16_pci_entry[], b16_pci_buses[];
 
+enum { VIDEO_MODE = 0x49, TEXT_MODE = 3, NO_MODE = 0xFF };
+
 void post_main(void)
 {
     vectors_init();
@@ -16,8 +18,12 @@ void post_main(void)
     POKE8(CODE(b16_pci_buses), last_bus + 1);
     pci_entry_32 = CODE_BASE + (u32)b16_pci_entry;
     post_boot_kernel = (u32)boot_kernel;
+    POKE8(BDA_BASE + VIDEO_MODE, NO_MODE);
     rom_vga();
-    call16(b16_text_mode, 0);
+    if (PEEK8(BDA_BASE + VIDEO_MODE) != TEXT_MODE) {    /* the display's BIOS may have set it already */
+        POKE8(BDA_BASE + VIDEO_MODE, TEXT_MODE);
+        call16(b16_text_mode, 0);
+    }
     print("pyqemu BIOS\n\n");
     keyboard_init();
     call16(b16_disk_probe, 0);
