@@ -147,7 +147,14 @@ static struct {
     bool (*restore_state)(void *, uintptr_t, bool);
     void (*loop_exit)(void *);
     uint32_t (*ldub_code)(void *, uint64_t);
+    uint32_t (*ldub_mmuidx)(void *, uint64_t, int, uintptr_t);
     uint32_t (*lduw_mmuidx)(void *, uint64_t, int, uintptr_t);
+    uint32_t (*ldl_mmuidx)(void *, uint64_t, int, uintptr_t);
+    uint64_t (*ldq_mmuidx)(void *, uint64_t, int, uintptr_t);
+    void (*stb_mmuidx)(void *, uint64_t, uint32_t, int, uintptr_t);
+    void (*stw_mmuidx)(void *, uint64_t, uint32_t, int, uintptr_t);
+    void (*stl_mmuidx)(void *, uint64_t, uint32_t, int, uintptr_t);
+    void (*stq_mmuidx)(void *, uint64_t, uint64_t, int, uintptr_t);
     void (*set_a20)(void *, int);
     void (*cpuid)(void *, uint32_t, uint32_t, uint32_t *, uint32_t *, uint32_t *, uint32_t *);
     void *(*lookup_tb_ptr)(void *);
@@ -200,7 +207,11 @@ static const struct { const char *symbol; void *slot; } symbols[] = {
     {"x86_update_hflags_x86_64", &unicorn.update_hflags}, {"cpu_exit", &unicorn.cpu_exit},
     {"cpu_restore_state_x86_64", &unicorn.restore_state}, {"cpu_ldub_code_x86_64", &unicorn.ldub_code},
     {"cpu_loop_exit_noexc_x86_64", &unicorn.loop_exit},
-    {"cpu_lduw_mmuidx_ra_x86_64", &unicorn.lduw_mmuidx}, {"x86_cpu_set_a20_x86_64", &unicorn.set_a20},
+    {"cpu_ldub_mmuidx_ra_x86_64", &unicorn.ldub_mmuidx}, {"cpu_lduw_mmuidx_ra_x86_64", &unicorn.lduw_mmuidx},
+    {"cpu_ldl_mmuidx_ra_x86_64", &unicorn.ldl_mmuidx}, {"cpu_ldq_mmuidx_ra_x86_64", &unicorn.ldq_mmuidx},
+    {"cpu_stb_mmuidx_ra_x86_64", &unicorn.stb_mmuidx}, {"cpu_stw_mmuidx_ra_x86_64", &unicorn.stw_mmuidx},
+    {"cpu_stl_mmuidx_ra_x86_64", &unicorn.stl_mmuidx}, {"cpu_stq_mmuidx_ra_x86_64", &unicorn.stq_mmuidx},
+    {"x86_cpu_set_a20_x86_64", &unicorn.set_a20},
     {"cpu_x86_cpuid_x86_64", &unicorn.cpuid}, {"helper_lookup_tb_ptr_x86_64", &unicorn.lookup_tb_ptr},
     {"helper_check_exit_request_x86_64", &unicorn.check_exit_request},
     {"tcg_gen_callN_x86_64", &unicorn.gen_call}, {"tcg_gen_exit_tb_x86_64", &unicorn.gen_exit_tb},
@@ -809,6 +820,40 @@ static struct tlb tlb_of_mode(void *cs, int mode)
     return (struct tlb){*(uint8_t **)AT(fast, 8), U64(fast, 0), AT(desc, DESC_VTABLE),
                         *(uint8_t **)AT(desc, DESC_IOTLB)};
 }
+
+/* Loads and stores that helpers make (interrupt frames, descriptors, IRET): straight to RAM when the TLB has
+ * the page, as generated code does it. Anything else goes the ordinary way. */
+static inline uint8_t *ram_in_tlb(void *env, uint64_t address, unsigned size, int mode, int tag)
+{
+    if (!of_env(env) || (address & 4095) + size > 4096) return NULL;
+    uint8_t *fast = AT(AT(env, -(ptrdiff_t)CS_ENV), CS_TLB + TLB_FAST + TLB_FAST_BYTES * mode);
+    uint64_t index = (address >> 12) & (U64(fast, 0) / TLB_ENTRY_BYTES);
+    uint8_t *entry = *(uint8_t **)AT(fast, 8) + TLB_ENTRY_BYTES * index;
+    return U64(entry, tag) == (address & ~0xfffull) ? (uint8_t *)(uintptr_t)(address + U64(entry, ENTRY_ADDEND)) : NULL;
+}
+
+#define HELPER_ACCESS(load, store, result, type)                                                        \
+    result cpu_##load##_mmuidx_ra_x86_64(void *env, uint64_t address, int mode, uintptr_t ra)           \
+    {                                                                                                   \
+        uint8_t *host = ram_in_tlb(env, address, sizeof(type), mode, ENTRY_READ);                       \
+        type value;                                                                                     \
+        if (!host) return unicorn.load##_mmuidx(env, address, mode, ra);                                \
+        memcpy(&value, host, sizeof value);                                                             \
+        return value;                                                                                   \
+    }                                                                                                   \
+    void cpu_##store##_mmuidx_ra_x86_64(void *env, uint64_t address, result value, int mode, uintptr_t ra) \
+    {                                                                                                   \
+        uint8_t *host = ram_in_tlb(env, address, sizeof(type), mode, ENTRY_WRITE);                      \
+        type narrow = (type)value;                                                                      \
+        if (host)                                                                                       \
+            memcpy(host, &narrow, sizeof narrow);                                                       \
+        else                                                                                            \
+            unicorn.store##_mmuidx(env, address, value, mode, ra);                                      \
+    }
+HELPER_ACCESS(ldub, stb, uint32_t, uint8_t)
+HELPER_ACCESS(lduw, stw, uint32_t, uint16_t)
+HELPER_ACCESS(ldl, stl, uint32_t, uint32_t)
+HELPER_ACCESS(ldq, stq, uint64_t, uint64_t)
 
 /* What is known of a RAM page, in holds_code. */
 enum { PAGE_DATA, PAGE_CODE, PAGE_EMPTIED };
