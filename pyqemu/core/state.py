@@ -55,7 +55,7 @@ class Field:
 
     def load(self, plain: Any, old: Any) -> Any:
         """The checked value for a plain one; raises StateError. *old* is what the field holds now."""
-        raise NotImplementedError
+        raise self.fail(plain)
 
     def fail(self, plain: Any) -> StateError:
         return StateError(f"field '{self.name}' expects {self.wire}, not {plain!r:.60}")
