@@ -6,13 +6,11 @@ only when an option names a device.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from functools import cache
 
-import pyqemu.hw
 from pyqemu.core.device import Device, IsaDevice
 from pyqemu.core.errors import nearest
+from pyqemu.hw.catalog import CATALOG, device_class
 from pyqemu.hw.pci.device import PciDevice
 from pyqemu.machines.schema import CompatProperty
 
@@ -24,17 +22,8 @@ PLUGGABLE = {
 
 @cache
 def device_types() -> dict[str, type[Device]]:
-    """Every device type that has code, by QEMU's name; abstract parents like ``pci-device`` included."""
-    for module in pkgutil.walk_packages(pyqemu.hw.__path__, "pyqemu.hw."):
-        importlib.import_module(module.name)
-    found: dict[str, type[Device]] = {}
-    waiting: list[type[Device]] = [Device]
-    while waiting:
-        device = waiting.pop()
-        waiting += device.__subclasses__()
-        if "type" in vars(device):
-            found[device.type] = device
-    return found
+    """Every device type that has code, by QEMU's name."""
+    return {name: device_class(name) for name in CATALOG}
 
 
 def bus_name(device: type[Device]) -> str:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+
 import pytest
 
+import pyqemu.hw
 from pyqemu.core.device import Device, IsaDevice, Prop
+from pyqemu.hw.catalog import CATALOG
+from pyqemu.hw.char.serial_16550 import Serial16550
 from pyqemu.hw.pci.device import PciDevice
 from pyqemu.machines import devices
 from pyqemu.machines.schema import CompatProperty
@@ -16,8 +22,23 @@ class _Toy(IsaDevice, type="toy"):
 
 def test_types_are_found_by_name() -> None:
     types = devices.device_types()
-    assert types["toy"] is _Toy
+    assert types["isa-serial"] is Serial16550
+    assert set(types) == set(CATALOG)
     assert all(issubclass(kind, Device) and kind.type == name for name, kind in types.items())
+
+
+def test_every_chip_has_its_line_in_the_catalog() -> None:
+    """A device class that a board or a user cannot name would be a file without its line."""
+    for module in pkgutil.walk_packages(pyqemu.hw.__path__, "pyqemu.hw."):
+        importlib.import_module(module.name)
+    inside = {"ps2-kbd", "ps2-mouse"}  # parts of the i8042, never plugged alone
+    named = {kind.type for kind in _subclasses(Device) if "type" in vars(kind)}
+    assert named - inside <= set(CATALOG)
+
+
+def _subclasses(kind: type[Device]) -> set[type[Device]]:
+    direct = {found for found in kind.__subclasses__() if found.__module__.startswith("pyqemu.hw.")}
+    return direct | {deeper for found in kind.__subclasses__() for deeper in _subclasses(found)}
 
 
 def test_buses() -> None:
