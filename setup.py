@@ -12,7 +12,7 @@ setup(
     packages=[*find_packages(include=["pyqemu", "pyqemu.*"]), *DATA],
     package_dir=DATA,
     package_data={
-        "pyqemu.data.machines": ["*.yaml", "boards/*.yaml", "abi/*.json"],
+        "pyqemu.data.machines": ["*.yaml", "qemu/*.yaml", "boards/*.yaml", "abi/*.json"],
         "pyqemu.data.firmware": ["*"],
     },
     include_package_data=False,

@@ -55,6 +55,7 @@ class Clock:
         self._heap: list[tuple[int, int, Timer]] = []
         self._entries = 0
         self.on_deadline: Callable[[int], None] | None = None
+        self.on_run: list[Callable[[bool], None]] = []  # called with True and False when time starts and stops
         if source is None:
             self.now = self._manual_now  # type: ignore[method-assign]
 
@@ -73,24 +74,44 @@ class Clock:
     def running(self) -> bool:
         return self._source is not None and self._stopped_at_ns is None
 
+    @property
+    def stopped(self) -> bool:
+        """Time stands still until ``start()``."""
+        return self._stopped_at_ns is not None
+
     def start(self) -> None:
         """Let time pass (a stopped clock goes on where it stood)."""
         if self._source and self._stopped_at_ns is not None:
             self._offset_ns = self._stopped_at_ns - self._source()
             self._stopped_at_ns = None
+            for callback in self.on_run:
+                callback(True)
 
     def stop(self) -> None:
         """Freeze time. Timers keep their deadlines."""
         if self._source and self._stopped_at_ns is None:
             self._stopped_at_ns = self.now()
+            for callback in self.on_run:
+                callback(False)
 
     def set(self, now_ns: int) -> None:
-        """Set the time (loading a saved state). Only while stopped or by hand."""
+        """Set the time. Only while stopped or by hand; timers keep their deadlines."""
         if self._source is None:
             self._manual_ns = now_ns
         else:
             assert self._stopped_at_ns is not None, "the clock is running"
             self._stopped_at_ns = now_ns
+
+    def restore(self, now_ns: int) -> None:
+        """Set the time of a saved state. Timers that wait keep the time they have left: those of devices are
+        started again by ``refresh``, those of the host are meant so."""
+        change = now_ns - self.now()
+        live = [timer for _, entry, timer in self._heap if timer._entry == entry]
+        for timer in live:
+            timer.deadline_ns += change
+        self._heap = [(timer.deadline_ns, timer._entry, timer) for timer in live]
+        heapq.heapify(self._heap)
+        self.set(now_ns)
 
     def host_deadline(self, deadline_ns: int) -> int:
         """The host clock's value (CLOCK_MONOTONIC ns) at a virtual time, while the clock runs."""

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from pyqemu.core.bus import Bus
 from pyqemu.core.errors import ConfigError, nearest
+from pyqemu.core.memory import RamBlock
 from pyqemu.core.prop import Prop, PropField
 from pyqemu.core.state import KEEP, Record, State, StateError
 
@@ -31,11 +32,13 @@ class Device(Record):
     version: ClassVar[int] = 1
     minimum: ClassVar[int] = 1
     props: ClassVar[dict[str, PropField]] = {}
+    carries: ClassVar[tuple[str, ...]] = ()
+    """Types that are parts of this one and not devices of their own: their properties are set here."""
 
     def __init_subclass__(
         cls, type: str | None = None, vmstate: str = "", version: int = 1, minimum: int = 1, **kwargs: Any
     ) -> None:
-        super().__init_subclass__(**kwargs)
+        super().__init_subclass__(vmstate=vmstate or type or "", version=version, **kwargs)
         if type is not None:
             cls.type, cls.vmstate, cls.version, cls.minimum = type, vmstate or type, version, minimum
         cls.props = dict(cls.props)
@@ -93,11 +96,29 @@ class Device(Record):
         """Take a saved state. Raises StateError, and then nothing is to be relied on: load again."""
         if not self.minimum <= version <= self.version:
             raise StateError(f"{self.vmstate}: version {version} is not between {self.minimum} and {self.version}")
+        self.before_load()
         try:
             self.load_fields(fields, version)
         except StateError as error:
             raise StateError(f"{self.vmstate}: {error}") from None
         self.refresh()
+
+    def sections(self) -> list[tuple[str, Record]]:
+        """The sections of a stream that hold this device, by name: itself, if it has any state."""
+        return [(self.vmstate, self)] if self.stream_fields else []
+
+    def ram_blocks(self) -> list[RamBlock]:
+        """Memory on the device that belongs to a saved state."""
+        return []
+
+    def sync_ram(self) -> None:
+        """Bring ``ram_blocks`` up to date: before they are read for a saved state or a dump."""
+
+    def before_save(self) -> None:
+        """A state is about to be saved, and time stands still."""
+
+    def before_load(self) -> None:
+        """A state is about to be loaded: let go of what is only cached."""
 
     # -- introspection --------------------------------------------------------------------------------
 

@@ -24,5 +24,6 @@ class ConfigError(Exception):
 
 def nearest(typed: str, known: Iterable[str]) -> str:
     """One line naming the known word that looks most like *typed*, or an empty string."""
-    matches = difflib.get_close_matches(typed, list(known), n=1)
-    return f"Did you mean '{matches[0]}'?" if matches else ""
+    folded = {word.casefold(): word for word in known}
+    matches = difflib.get_close_matches(typed[:200].casefold(), folded, n=1)
+    return f"Did you mean '{folded[matches[0]]}'?" if matches else ""

@@ -7,14 +7,33 @@ CPU out of its loop. Callbacks always run on the machine's thread, between instr
 
 from __future__ import annotations
 
+import heapq
 import os
 import select
+import sys
 import time
+from collections import deque
 from collections.abc import Callable
 
 from pyqemu.core.clock import NEVER, Clock
 
 IDLE_LIMIT_NS = 5_000_000  # how long call_idle() may wait while the guest computes
+TURN_NS = 5_000_000  # other Python threads get their turn this often, as Python itself has it
+BUSY_TURN_NS = 500_000  # while one of them works for the machine
+
+
+class Later:
+    """What ``call_later`` gives out. ``cancel()`` again, or after the call, is harmless."""
+
+    def __init__(self, deadline_ns: int, callback: Callable[[], None]) -> None:
+        self.deadline_ns = deadline_ns
+        self.callback: Callable[[], None] | None = callback
+
+    def __lt__(self, other: Later) -> bool:
+        return self.deadline_ns < other.deadline_ns
+
+    def cancel(self) -> None:
+        self.callback = None
 
 
 class EventLoop:
@@ -31,7 +50,11 @@ class EventLoop:
         self._writers: dict[int, Callable[[], None]] = {}
         self._idle: list[Callable[[], None]] = []
         self._idle_deadline_ns = 0
-        self._posted: list[Callable[[], None]] = []
+        self._later: list[Later] = []
+        self.turn_ns = TURN_NS  # how long the guest may compute while other threads wait
+        self._workers = 0
+        self._switch_interval = 0.0
+        self._posted: deque[Callable[[], None]] = deque()  # other threads append
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.add_reader(self._wake_fd, self._run_posted)
         clock.on_deadline = self._deadline_moved
@@ -85,6 +108,22 @@ class EventLoop:
                 self._idle_deadline_ns = time.perf_counter_ns() + IDLE_LIMIT_NS
                 self._arm()
 
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Later:
+        """Call once after some host time, whether the machine runs or not."""
+        later = Later(time.perf_counter_ns() + int(seconds * 1e9), callback)
+        heapq.heappush(self._later, later)
+        self._arm()
+        return later
+
+    def _run_later(self) -> None:
+        while self._later:
+            first = self._later[0]
+            if first.callback is not None and first.deadline_ns > time.perf_counter_ns():
+                return
+            heapq.heappop(self._later)
+            if first.callback is not None:
+                first.callback()
+
     def post(self, callback: Callable[[], None]) -> None:
         """Call on the machine's thread soon. May be called from any thread."""
         self._posted.append(callback)
@@ -92,9 +131,21 @@ class EventLoop:
 
     def _run_posted(self) -> None:
         os.eventfd_read(self._wake_fd)
-        posted, self._posted = self._posted, []
-        for callback in posted:
-            callback()
+        for _ in range(len(self._posted)):
+            self._posted.popleft()()
+
+    def worker_begins(self) -> None:
+        """A thread works for the machine: it is not to wait long for its turns, which are many and short."""
+        self._workers += 1
+        if self._workers == 1:
+            self.turn_ns, self._switch_interval = BUSY_TURN_NS, sys.getswitchinterval()
+            sys.setswitchinterval(BUSY_TURN_NS / 1e9)
+
+    def worker_ends(self) -> None:
+        self._workers -= 1
+        if not self._workers:
+            self.turn_ns = TURN_NS
+            sys.setswitchinterval(self._switch_interval)
 
     # -- timers ---------------------------------------------------------------------------------------
 
@@ -102,7 +153,7 @@ class EventLoop:
         self._arm()
 
     def _arm(self) -> None:
-        """Set the timer descriptor for the earliest of the clock's timers and the idle callbacks."""
+        """Set the timer descriptor for the earliest of the clock's timers, the idle and the later callbacks."""
         wanted = 0
         if self.clock.running:
             deadline_ns = self.clock.next_deadline()
@@ -110,6 +161,8 @@ class EventLoop:
                 wanted = max(1, self.clock.host_deadline(deadline_ns))
         if self._idle and (not wanted or self._idle_deadline_ns < wanted):
             wanted = self._idle_deadline_ns
+        if self._later and (not wanted or self._later[0].deadline_ns < wanted):
+            wanted = self._later[0].deadline_ns
         if wanted != self._armed_ns:
             self._armed_ns = wanted
             self._set_timer(self._timer_fd, wanted)
@@ -136,6 +189,8 @@ class EventLoop:
                 writer()
         if self._idle and time.perf_counter_ns() >= self._idle_deadline_ns:
             self._run_idle()
+        if self._later:
+            self._run_later()
         if self.clock.running:
             self.clock.run_due()
         # A timer descriptor that has fired stays readable until it is set again.

@@ -50,6 +50,11 @@ class Pin:
     def level(self) -> bool:
         return self._asserted > 0
 
+    @property
+    def sources(self) -> int:
+        """How many lines hold it high."""
+        return self._asserted
+
     def connect(self) -> Line:
         """A new line into this pin, low."""
         return Line(self)

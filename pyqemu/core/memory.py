@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ctypes import addressof, c_char
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from pyqemu.core.errors import ConfigError
 
@@ -26,17 +26,24 @@ ADDRESS_LIMIT = 1 << 40  # the guest's physical address width
 
 
 class RamBlock:
-    """Host memory that backs RAM or ROM. *size* in bytes is rounded up to pages; ``name`` is QEMU's."""
+    """Host memory that backs RAM or ROM. *size* in bytes is rounded up to pages; ``name`` is QEMU's.
+
+    ``view`` is for everything; ``map`` is the same memory, faster where a slice has a step.
+    """
 
     def __init__(self, name: str, size: int) -> None:
         self.name = name
         self.size = -(-size // PAGE_BYTES) * PAGE_BYTES
         try:
-            self._map = mmap.mmap(-1, self.size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            self.map = mmap.mmap(-1, self.size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         except (OSError, OverflowError, ValueError):
             raise ConfigError(f"cannot set up guest memory '{name}': Cannot allocate memory") from None
-        self.view = memoryview(self._map)
-        self.address = addressof(c_char.from_buffer(self._map))
+        self.view = memoryview(self.map)
+        self.address = addressof(c_char.from_buffer(self.map))
+
+    def clear(self) -> None:
+        """Give the memory back to the host: it reads zero again."""
+        self.map.madvise(mmap.MADV_DONTNEED)
 
 
 class Region:
@@ -68,8 +75,21 @@ class Ram(Region):
         self.on_write = on_write
 
 
+class Runs(Protocol):
+    """Device memory that takes a run of elements at once, as REP STOS and MOVS make them, lowest address first.
+
+    The effect has to be that of the single accesses; where it would not be, or is not known, the answer is
+    None or False and the accesses come one by one.
+    """
+
+    def read_run(self, offset: int, length: int) -> bytes | None: ...
+    def write_run(self, offset: int, data: bytes) -> bool: ...
+    def copy_run(self, source: int, target: int, length: int, width: int) -> bool: ...
+
+
 class Mmio(Region):
-    """Registers in memory: ``read(width, offset)``, ``write(width, offset, value)`` for widths 1, 2, 4, 8."""
+    """Registers in memory: ``read(width, offset)``, ``write(width, offset, value)`` for widths 1, 2, 4, 8; and
+    ``runs``, if the device has them."""
 
     def __init__(
         self,
@@ -78,11 +98,13 @@ class Mmio(Region):
         write: Callable[[int, int, int], None],
         *,
         owner: object = None,
+        runs: Runs | None = None,
     ) -> None:
         self.size = size
         self.read = read
         self.write = write
         self.owner = owner
+        self.runs = runs
 
 
 class Mapping:
@@ -191,24 +213,33 @@ class AddressSpace:
         """Cut at every edge, let the highest priority win each piece, join pieces that continue."""
         live = [m for m in self._mappings if m.enabled and m.size > 0 and 0 <= m.base < ADDRESS_LIMIT]
         edges = sorted({e for m in live for e in (m.base, min(m.base + m.size, ADDRESS_LIMIT))})
-        order = sorted(enumerate(live), key=lambda item: (item[1].priority, item[0]), reverse=True)
+        place = {edge: number for number, edge in enumerate(edges)}
+        winners: list[Mapping | None] = [None] * len(edges)
+        live.reverse()
+        for m in sorted(live, key=lambda m: m.priority, reverse=True):  # stable: the later one is still first
+            for piece in range(place[m.base], place[min(m.base + m.size, ADDRESS_LIMIT)]):
+                if winners[piece] is None:
+                    winners[piece] = m
         spans: list[Span] = []
-        for start, end in pairwise(edges):
-            for _, m in order:
-                if m.base <= start < m.base + m.size:
-                    offset = m.offset + start - m.base
-                    last = spans[-1] if spans else None
-                    if (
-                        last is not None
-                        and last.end == start
-                        and last.region is m.region
-                        and last.offset + (start - last.start) == offset
-                    ):
-                        spans[-1] = last._replace(end=end)
-                    else:
-                        spans.append(Span(start, end, m.region, offset))
-                    break
+        for (start, end), winner in zip(pairwise(edges), winners, strict=False):
+            if winner is None:
+                continue
+            offset = winner.offset + start - winner.base
+            last = spans[-1] if spans else None
+            if (
+                last is not None
+                and last.end == start
+                and last.region is winner.region
+                and last.offset + (start - last.start) == offset
+            ):
+                spans[-1] = Span(last.start, end, last.region, last.offset)
+            else:
+                spans.append(Span(start, end, winner.region, offset))
         return spans
+
+    def mappings(self) -> list[Mapping]:
+        """Every placement there is, also of what is hidden or covered."""
+        return list(self._mappings)
 
     def find(self, address: int) -> Span | None:
         """The span that an address falls into, or None where nothing is mapped."""
@@ -252,6 +283,30 @@ class AddressSpace:
         start = region.offset + offset
         region.block.view[start : start + width] = value.to_bytes(width, "little")
         self.on_ram_written(region.block, start, width)
+
+    # -- access, runs of REP STOS and MOVS in device memory -------------------------------------------
+
+    def load_run(self, address: int, length: int) -> bytes | None:
+        """What a device gives for many loads at once, or None: it has to be asked singly."""
+        runs, offset = self._find_runs(address, length)
+        return runs.read_run(offset, length) if runs is not None else None
+
+    def store_run(self, address: int, data: bytes) -> bool:
+        """Whether a device took many stores at once."""
+        runs, offset = self._find_runs(address, len(data))
+        return runs is not None and runs.write_run(offset, data)
+
+    def copy_run(self, source: int, target: int, length: int, width: int) -> bool:
+        """Whether a device moved elements of *width* bytes, *length* bytes in all, within its memory."""
+        runs, offset = self._find_runs(source, length)
+        others, to = self._find_runs(target, length)
+        return runs is not None and others is runs and runs.copy_run(offset, to, length, width)
+
+    def _find_runs(self, address: int, length: int) -> tuple[Runs | None, int]:
+        span = self.find(address)
+        if span is None or address + length > span.end or not isinstance(span.region, Mmio):
+            return None, 0
+        return span.region.runs, span.offset + address - span.start
 
     # -- access, blocks (DMA) -------------------------------------------------------------------------
 

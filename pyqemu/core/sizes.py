@@ -7,7 +7,7 @@ import re
 from pyqemu.core.errors import ConfigError
 
 _SUFFIXES = {"": 0, "b": 0, "k": 10, "m": 20, "g": 30, "t": 40, "p": 50, "e": 60}
-_PATTERN = re.compile(r"(0[xX][0-9a-fA-F]+|[0-9]+)(?:\.([0-9]+))?([bkmgtpeBKMGTPE]?)")
+_PATTERN = re.compile(r"(0[xX][0-9a-fA-F]{1,32}|[0-9]{1,32})(?:\.([0-9]{1,32}))?([bkmgtpeBKMGTPE]?)")
 
 
 def parse_size(text: str, what: str, *, default_suffix: str = "") -> int:

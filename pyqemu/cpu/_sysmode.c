@@ -46,7 +46,7 @@ enum {
     UC_INVALID_ERROR = 0x590, UC_NO_EXIT_REQUEST = 0x7f2, UC_NESTED_LEVEL = 0x39f8,
 
     CS_CREATED = 0x10, CS_STOP = 0x11, CS_STOPPED = 0x12, CS_EXIT_REQUEST = 0x15, CS_INTERRUPT_REQUEST = 0x1c,
-    CS_TB_JMP_CACHE = 0x138, CS_TRACE = 0x8188, CS_CLUSTER = 0x8194, CS_HALTED = 0x8198, CS_EXCEPTION_INDEX = 0x81a0, CS_CLASS = 0x81b0,
+    CS_TB_JMP_CACHE = 0x138, CS_MEM_IO_PC = 0x8178, CS_TRACE = 0x8188, CS_CLUSTER = 0x8194, CS_HALTED = 0x8198, CS_EXCEPTION_INDEX = 0x81a0, CS_CLASS = 0x81b0,
     CS_TLB = 0x81c0, CS_ICOUNT_DECR = 0x8a40, CS_ENV = 0x8a50,
 
     ENV_RIP = 0x80, ENV_EFLAGS = 0x88, ENV_DF = 0xac, ENV_HFLAGS = 0xb0, ENV_SEGS = 0xb8, ENV_TR = 0x160,
@@ -59,6 +59,7 @@ enum {
     TLB_FAST = 0x850, TLB_FAST_BYTES = 16, TLB_ENTRY_BYTES = 64, TLB_VICTIMS = 8, MMU_MODES = 3,
     ENTRY_READ = 0, ENTRY_WRITE = 8, ENTRY_CODE = 16, ENTRY_ADDEND = 32,
 
+    REGION_RAM_BLOCK = 0x8, REGION_UC = 0x80,           /* fields of MemoryRegion */
     TCG_CPU_ENV = 0x98f0,                   /* field of TCGContext */
     TB_PC = 0x0, TB_CS_BASE = 0x8, TB_FLAGS = 0x10, TB_CFLAGS = 0x18, TB_TRACE = 0x1c, TB_CODE = 0x20,
     SEGMENT_BYTES = 24, SEGMENT_BASE = 8, SEGMENT_LIMIT = 16, SEGMENT_FLAGS = 20,
@@ -78,7 +79,8 @@ enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
 #define TLB_MMIO (1ull << 9)
 #define TLB_DISCARD_WRITE (1ull << 6)
 
-enum { INTERRUPT_HARD = 0x2, INTERRUPT_NMI = 0x200 };
+enum { INTERRUPT_HARD = 0x2, INTERRUPT_SMI = 0x40, INTERRUPT_NMI = 0x200 };
+enum { INTERRUPT_SAVED = INTERRUPT_HARD | INTERRUPT_SMI | INTERRUPT_NMI };
 enum { EXCP_INTERRUPT = 0x10000, EXCP_HLT = 0x10001, EXCP_DEBUG = 0x10002, EXCP_HALTED = 0x10003 };
 enum { EXC_UD = 6, EXC_GP = 13 };
 enum { ACCESS_LOAD, ACCESS_STORE, ACCESS_FETCH };
@@ -98,7 +100,7 @@ enum { MMU_KSMAP, MMU_USER, MMU_KNOSMAP };
 #define EFLAGS_SYSTEM 0x257700u            /* TF IF IOPL NT RF AC VIF... ID: not among the lazily computed ones */
 #define CR4_OSXSAVE (1u << 18)
 
-enum { UC_ARCH_X86 = 4, UC_MODE_64 = 1 << 3, UC_PROT_ALL = 7, UC_PROT_READ = 1, UC_PROT_EXEC = 4 };
+enum { UC_ARCH_X86 = 4, UC_MODE_64 = 1 << 3, UC_PROT_ALL = 7, UC_PROT_READ = 1, UC_PROT_EXEC = 4, UC_ERR_NOMEM = 1 };
 enum { UC_HOOK_INTR = 1 << 0, UC_HOOK_MEM_WRITE_PROT = 1 << 8, UC_HOOK_INSN_INVALID = 1 << 14 };
 #define UC_CTL_WRITE(type, args) ((type) | (1 << 30) | ((args) << 26))
 enum { UC_CTL_USE_EXITS = 4, UC_CTL_CPU_MODEL = 7, UC_CTL_TCG_BUFFER_SIZE = 13 };
@@ -123,13 +125,17 @@ static struct {
     void (*tlb_flush)(void *);
     void (*tb_flush)(void *);
     void (*unprotect_code)(void *, uint64_t);
-    void *(*ram_ptr)(void *, void *, uint64_t);
+    void *(*region_ram_ptr)(void *);
+    uint64_t (*region_ram_addr)(void *);
     void *(*tlb_vaddr_to_host)(void *, uint64_t, int, int);
     void (*tlb_reset_dirty)(void *, uint64_t, uint64_t);
     void (*tlb_reset_dirty_by_vaddr)(void *, uint64_t, uint64_t);
     void (*tb_invalidate)(void *, uint64_t, uint64_t);
     uint64_t (*ram_addr_from_host)(void *, void *);
     void (*memory_unmap)(void *, void *);
+    void *(*memory_map_ptr)(void *, uint64_t, size_t, uint32_t, void *);
+    void *(*memory_map_io)(void *, uint64_t, size_t, void *, void *, void *, void *);
+    void (*add_to_dispatch)(void *, void *, void *);
     void *(*find_memory_mapping)(void *, uint64_t);
     bool (*exec_interrupt)(void *, int);
     int (*pending_interrupt)(void *, int);
@@ -143,6 +149,10 @@ static struct {
     uint64_t (*read_eflags)(void *);
     void (*write_eflags)(void *, uint64_t, uint32_t);
     void (*update_hflags)(void *);
+    void (*update_fp_status)(void *);
+    void (*update_mxcsr_status)(void *);
+    void (*update_dr7)(void *, uint32_t);
+    uint64_t (*get_tsc)(void *);
     void (*cpu_exit)(void *);
     bool (*restore_state)(void *, uintptr_t, bool);
     void (*loop_exit)(void *);
@@ -187,12 +197,15 @@ static const struct { const char *symbol; void *slot; } symbols[] = {
     {"uc_reg_read", &unicorn.reg_read}, {"uc_strerror", &unicorn.strerror},
     {"cpu_exec_x86_64", &unicorn.cpu_exec}, {"x86_cpu_tlb_fill_x86_64", &unicorn.tlb_fill},
     {"tlb_flush_x86_64", &unicorn.tlb_flush}, {"tb_flush_x86_64", &unicorn.tb_flush},
-    {"tlb_unprotect_code_x86_64", &unicorn.unprotect_code}, {"qemu_map_ram_ptr_x86_64", &unicorn.ram_ptr}, {"tlb_vaddr_to_host_x86_64", &unicorn.tlb_vaddr_to_host},
+    {"tlb_unprotect_code_x86_64", &unicorn.unprotect_code}, {"tlb_vaddr_to_host_x86_64", &unicorn.tlb_vaddr_to_host},
     {"tlb_reset_dirty_x86_64", &unicorn.tlb_reset_dirty},
     {"tlb_reset_dirty_by_vaddr_x86_64", &unicorn.tlb_reset_dirty_by_vaddr},
     {"tb_invalidate_phys_range_x86_64", &unicorn.tb_invalidate},
     {"qemu_ram_addr_from_host_x86_64", &unicorn.ram_addr_from_host},
-    {"memory_unmap_x86_64", &unicorn.memory_unmap},
+    {"memory_region_get_ram_addr_x86_64", &unicorn.region_ram_addr},
+    {"memory_region_get_ram_ptr_x86_64", &unicorn.region_ram_ptr},
+    {"memory_unmap_x86_64", &unicorn.memory_unmap}, {"memory_map_ptr_x86_64", &unicorn.memory_map_ptr},
+    {"memory_map_io_x86_64", &unicorn.memory_map_io}, {"flatview_add_to_dispatch_x86_64", &unicorn.add_to_dispatch},
     {"find_memory_mapping_x86_64", &unicorn.find_memory_mapping},
     {"x86_cpu_exec_interrupt_x86_64", &unicorn.exec_interrupt},
     {"x86_cpu_pending_interrupt_x86_64", &unicorn.pending_interrupt},
@@ -205,6 +218,9 @@ static const struct { const char *symbol; void *slot; } symbols[] = {
     {"helper_read_eflags_x86_64", &unicorn.read_eflags},
     {"helper_write_eflags_x86_64", &unicorn.write_eflags},
     {"x86_update_hflags_x86_64", &unicorn.update_hflags}, {"cpu_exit", &unicorn.cpu_exit},
+    {"update_fp_status_x86_64", &unicorn.update_fp_status},
+    {"update_mxcsr_status_x86_64", &unicorn.update_mxcsr_status},
+    {"cpu_x86_update_dr7_x86_64", &unicorn.update_dr7}, {"cpu_get_tsc_x86_64", &unicorn.get_tsc},
     {"cpu_restore_state_x86_64", &unicorn.restore_state}, {"cpu_ldub_code_x86_64", &unicorn.ldub_code},
     {"cpu_loop_exit_noexc_x86_64", &unicorn.loop_exit},
     {"cpu_ldub_mmuidx_ra_x86_64", &unicorn.ldub_mmuidx}, {"cpu_lduw_mmuidx_ra_x86_64", &unicorn.lduw_mmuidx},
@@ -227,24 +243,32 @@ static const struct { const char *symbol; void *slot; } symbols[] = {
 
 /* ------------------------------------------------------------------ the engine ---------------------- */
 
-enum { NOT_STRINGS = 4096, REUSE_ELEMENTS = 32, REGION_CACHE = 1024 };
+enum { NOT_STRINGS = 4096, REUSE_ELEMENTS = 32, DEVICE_ELEMENTS = 4, REGION_CACHE = 1024 };
 enum { WIDTHS = 3 };                        /* 1, 2 and 4 bytes */
-#define MAX_RAM_PAGES (1ull << 28)          /* 1 TiB of RAM: one lazily backed byte for each page */
+enum { CHUNK_PAGES = 1 << 18, CHUNKS = 1 << 17 };       /* 1 GiB each: all host addresses, 47 bits */
 
+struct piece { uint64_t start, end; void *region; };    /* of the memory map, with Unicorn's object for it */
 struct cpuid_override { uint32_t leaf, keep[4], set[4]; };
 
 typedef struct Engine {
     PyObject_HEAD
     struct Engine *next;
     void *uc, *cs, *env;
-    uint8_t *holds_code;                    /* by Unicorn's RAM address >> 12: the page has translated code */
+    uint8_t **page_states;                  /* chunks, by host address: a byte for each page that was ever mapped */
     PyObject *readers[WIDTHS], *writers[WIDTHS], *offsets[WIDTHS];      /* lists of 65536, see PortSpace */
     PyObject *ports, *string_readers, *string_writers;
     Py_buffer string_ports;                 /* 65536 bytes: bit 0 strings in, bit 1 strings out */
     PyObject *acknowledge, *load, *store;   /* INTA cycle; memory that is not plain RAM */
+    PyObject *load_run, *store_run, *copy_run;
     struct cpuid_override *cpuid;
     size_t cpuid_count;
     uint64_t apic_base, int_rip;
+    uint64_t ticks;                         /* time-stamp counter: its value while stopped, else host's offset */
+    bool ticks_run;
+    struct piece *pieces;
+    size_t piece_count;
+    bool map_changing, map_incomplete;      /* change_map is at work; more changes are to come */
+    bool map_complete;                      /* the last change is in Unicorn's page table */
     struct { uint64_t page; void *region; } regions[REGION_CACHE];  /* of pages used lately */
     uintptr_t not_strings[NOT_STRINGS];     /* host addresses of accesses that are not REP MOVS or STOS */
     void *tcg, *exit_label;                 /* of the block being translated */
@@ -463,6 +487,15 @@ void helper_wrmsr_x86_64(void *env)
         e->apic_base = (uint64_t)U32(env, RDX * 8) << 32 | U32(env, RAX * 8);
     else
         unicorn.wrmsr(env);
+}
+
+/* The time-stamp counter counts host cycles while the machine's clock runs, and stands still with it. */
+static uint64_t ticks(Engine *e) { return e->ticks_run ? __builtin_ia32_rdtsc() + e->ticks : e->ticks; }
+
+uint64_t cpu_get_tsc_x86_64(void *env)
+{
+    Engine *e = of_env(env);
+    return e ? ticks(e) : unicorn.get_tsc(env);
 }
 
 static void read_cpuid(Engine *e, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
@@ -744,28 +777,11 @@ PORT_FUNCTIONS(l, uint32_t, 4)
 
 /* ------------------------------------------------------------------ memory -------------------------- */
 
-/* Everything that is not RAM or ROM. *data* is the guest physical address of the window's first byte. */
-static uint64_t on_load(void *uc, uint64_t offset, unsigned size, void *data)
+static void store(Engine *e, uint64_t address, unsigned size, uint64_t value)
 {
-    Engine *e = of_uc(uc);
-    if (!e) return 0;
-    PyObject *result = PyObject_CallFunction(e->load, "KI", (unsigned long long)((uintptr_t)data + offset), size);
-    if (!result) {
-        callback_failed(e);
-        return 0;
-    }
-    unsigned long long value = PyLong_AsUnsignedLongLongMask(result);
-    Py_DECREF(result);
-    return value;
-}
-
-static void on_store(void *uc, uint64_t offset, unsigned size, uint64_t value, void *data)
-{
-    Engine *e = of_uc(uc);
-    if (!e) return;
     if (size < 8) value &= (1ull << 8 * size) - 1;
-    PyObject *result = PyObject_CallFunction(e->store, "KIK", (unsigned long long)((uintptr_t)data + offset),
-                                             size, (unsigned long long)value);
+    PyObject *result = PyObject_CallFunction(e->store, "KIK", (unsigned long long)address, size,
+                                             (unsigned long long)value);
     if (result)
         Py_DECREF(result);
     else
@@ -775,13 +791,51 @@ static void on_store(void *uc, uint64_t offset, unsigned size, uint64_t value, v
 /* A store to ROM: the address space knows whether anything listens there. Handled in any case. */
 static bool on_rom_write(void *uc, int type, uint64_t address, int size, int64_t value, void *data)
 {
+    Engine *e = of_uc(uc);
     (void)type, (void)data;
-    on_store(uc, address, (unsigned)size, (uint64_t)value, NULL);
+    if (e) store(e, address, (unsigned)size, (uint64_t)value);
     return true;
 }
 
-/* Unicorn flushes page by page, which takes seconds for a large window. Drop the translations once, flush
- * once, and take the mapping away as if no CPU was there. */
+/* Unicorn builds the page table of physical memory anew, and flushes the TLB, several times for each mapping that
+ * comes or goes. The guest does not run in between, so only the last one of a series counts (change_map). */
+void flatview_add_to_dispatch_x86_64(void *uc, void *view, void *section)
+{
+    Engine *e = of_uc(uc);
+    if (e && e->map_incomplete) return;
+    if (e) e->map_complete = true;
+    unicorn.add_to_dispatch(uc, view, section);
+}
+
+void tlb_flush_x86_64(void *cs)
+{
+    Engine *e = of_cs(cs);
+    if (!e || !e->map_incomplete) unicorn.tlb_flush(cs);
+}
+
+static void *add_piece(void *uc, uint64_t start, uint64_t size, void *region)
+{
+    Engine *e = of_uc(uc);
+    if (!e || !region) return region;
+    struct piece *pieces = realloc(e->pieces, (e->piece_count + 1) * sizeof *pieces);
+    if (!pieces) Py_FatalError("no memory for the memory map");
+    e->pieces = pieces;
+    e->pieces[e->piece_count++] = (struct piece){start, start + size, region};
+    return region;
+}
+
+void *memory_map_ptr_x86_64(void *uc, uint64_t start, size_t size, uint32_t rights, void *host)
+{
+    return add_piece(uc, start, size, unicorn.memory_map_ptr(uc, start, size, rights, host));
+}
+
+void *memory_map_io_x86_64(void *uc, uint64_t start, size_t size, void *load, void *store, void *from, void *to)
+{
+    return add_piece(uc, start, size, unicorn.memory_map_io(uc, start, size, load, store, from, to));
+}
+
+/* Unicorn drops translations, which belong to the memory (below), and flushes page by page, which takes seconds for
+ * a large window. Take the mapping away as if no CPU was there: the flush that follows is of everything. */
 void memory_unmap_x86_64(void *uc, void *region)
 {
     Engine *e = of_uc(uc);
@@ -789,27 +843,47 @@ void memory_unmap_x86_64(void *uc, void *region)
         unicorn.memory_unmap(uc, region);
         return;
     }
-    unicorn.tlb_flush(e->cs);
+    for (size_t i = 0; i < e->piece_count; i++)
+        if (e->pieces[i].region == region) e->pieces[i] = e->pieces[--e->piece_count];
     *(void **)AT(uc, UC_CPU) = NULL;
     unicorn.memory_unmap(uc, region);
     *(void **)AT(uc, UC_CPU) = e->cs;
 }
 
 /* Unicorn asks for the region of an address at each access that is not inline: interrupt frames, TLB misses,
- * devices. Regions are whole pages, so the answer is remembered until the map changes. */
+ * devices; and while the map changes, when its page table is not up to date. Regions are whole pages, so the answer
+ * is remembered until the map changes. */
 void *find_memory_mapping_x86_64(void *uc, uint64_t address)
 {
     Engine *e = of_uc(uc);
     if (!e) return unicorn.find_memory_mapping(uc, address);
     uint64_t page = address >> 12, slot = page % REGION_CACHE;
-    if (e->regions[slot].page != page || !e->regions[slot].region) {
-        e->regions[slot].region = unicorn.find_memory_mapping(uc, address);
+    if (e->regions[slot].region && e->regions[slot].page == page) return e->regions[slot].region;
+    void *region = NULL;
+    for (size_t i = 0; i < e->piece_count && !region; i++)
+        if (address >= e->pieces[i].start && address < e->pieces[i].end) region = e->pieces[i].region;
+    if (!e->map_changing) {
+        e->regions[slot].region = region;
         e->regions[slot].page = page;
     }
-    return e->regions[slot].region;
+    return region;
 }
 
-static void map_changed(Engine *e) { memset(e->regions, 0, sizeof e->regions); }
+/* Unicorn's number for a byte of RAM, by which translations are found and dropped. Unicorn gives numbers to
+ * mappings: another mapping of the same memory has others, a block that goes leaves its numbers to the next, and
+ * once one has gone, numbers of different blocks may overlap. Here it is the host address: translations belong
+ * to the memory, wherever the guest sees it, and survive its going out of sight. */
+uint64_t qemu_ram_addr_from_host_x86_64(void *uc, void *host)
+{
+    return of_uc(uc) ? (uint64_t)(uintptr_t)host : unicorn.ram_addr_from_host(uc, host);
+}
+
+uint64_t memory_region_get_ram_addr_x86_64(void *region)
+{
+    if (*(void **)AT(region, REGION_RAM_BLOCK) && of_uc(*(void **)AT(region, REGION_UC)))
+        return (uint64_t)(uintptr_t)unicorn.region_ram_ptr(region);
+    return unicorn.region_ram_addr(region);
+}
 
 struct tlb { uint8_t *table; uint64_t mask; uint8_t *victims, *iotlb; };
 
@@ -855,8 +929,23 @@ HELPER_ACCESS(lduw, stw, uint32_t, uint16_t)
 HELPER_ACCESS(ldl, stl, uint32_t, uint32_t)
 HELPER_ACCESS(ldq, stq, uint64_t, uint64_t)
 
-/* What is known of a RAM page, in holds_code. */
+/* What is known of a page of host memory. */
 enum { PAGE_DATA, PAGE_CODE, PAGE_EMPTIED };
+
+/* The state of the page at a host address, or NULL: it was never shown to the guest. */
+static inline uint8_t *page_state(Engine *e, uint64_t host)
+{
+    uint64_t page = host >> 12, chunk = page / CHUNK_PAGES;
+    return chunk < CHUNKS && e->page_states[chunk] ? &e->page_states[chunk][page % CHUNK_PAGES] : NULL;
+}
+
+static bool make_page_states(Engine *e, uint64_t host, uint64_t size)
+{
+    for (uint64_t chunk = (host >> 12) / CHUNK_PAGES; chunk <= ((host + size - 1) >> 12) / CHUNK_PAGES; chunk++)
+        if (chunk >= CHUNKS || (!e->page_states[chunk] && !(e->page_states[chunk] = calloc(CHUNK_PAGES, 1))))
+            return false;
+    return true;
+}
 
 static void make_data_entry(uint8_t *entry, uint64_t host_page)
 {
@@ -868,9 +957,9 @@ static void make_data_entry(uint8_t *entry, uint64_t host_page)
 
 /* The page at *host_page* is plain data from now on: stores go at full speed, and a later fetch must come
  * through the fill below. */
-static void make_data_page(Engine *e, uint64_t ram, uint64_t host_page)
+static void make_data_page(Engine *e, uint64_t host_page)
 {
-    e->holds_code[ram] = PAGE_DATA;
+    *page_state(e, host_page) = PAGE_DATA;
     for (int mode = 0; mode < MMU_MODES; mode++) {
         struct tlb tlb = tlb_of_mode(e->cs, mode);
         for (uint64_t at = 0; at <= tlb.mask; at += TLB_ENTRY_BYTES) make_data_entry(tlb.table + at, host_page);
@@ -878,26 +967,26 @@ static void make_data_page(Engine *e, uint64_t ram, uint64_t host_page)
     }
 }
 
-static void forget_code_page(Engine *e, uint64_t ram, uint64_t host_page)
+static void forget_code_page(Engine *e, uint64_t host_page)
 {
-    unicorn.tb_invalidate(e->uc, ram << 12, (ram << 12) + 4096);
-    make_data_page(e, ram, host_page);
+    unicorn.tb_invalidate(e->uc, host_page, host_page + 4096);
+    make_data_page(e, host_page);
 }
 
 /* A store found no translation left in its page. The first time this is the store that changed the last
  * one, which may be translated again at once (self-modifying code); a second time the page is being reused. */
-void tlb_unprotect_code_x86_64(void *uc, uint64_t ram_address)
+void tlb_unprotect_code_x86_64(void *uc, uint64_t host)
 {
     Engine *e = of_uc(uc);
-    uint64_t ram = ram_address >> 12;
     if (!e) {
-        unicorn.unprotect_code(uc, ram_address);
-    } else if (ram < MAX_RAM_PAGES) {
-        if (e->holds_code[ram] == PAGE_CODE)
-            e->holds_code[ram] = PAGE_EMPTIED;
-        else if (e->holds_code[ram] == PAGE_EMPTIED)
-            make_data_page(e, ram, (uint64_t)(uintptr_t)unicorn.ram_ptr(uc, NULL, ram << 12));
+        unicorn.unprotect_code(uc, host);
+        return;
     }
+    uint8_t *state = page_state(e, host);
+    if (state && *state == PAGE_CODE)
+        *state = PAGE_EMPTIED;
+    else if (state && *state == PAGE_EMPTIED)
+        make_data_page(e, host & ~0xfffull);
 }
 
 /* One page of REP MOVS or REP STOS, as if done element by element. Overlap in the direction of the copy
@@ -927,60 +1016,183 @@ static void fill_elements(uint8_t *to, uint64_t value, uint64_t count, int width
     for (uint64_t i = 0; i < count; i++) memcpy(to + i * width, &value, width);
 }
 
-/* A block is about to be written over a page with translated code: drop the translations now rather than one
- * by one. False for a page that is not RAM. The entry for *address* is in the TLB. */
-static bool reuse_page(Engine *e, uint64_t address, int mode)
+/* The host address of a byte that may be stored to, in a page with translated code; NULL for any other. The
+ * entry for *address* is in the TLB. */
+static uint8_t *code_in_tlb(Engine *e, uint64_t address, int mode)
 {
     struct tlb tlb = tlb_of_mode(e->cs, mode);
-    uint64_t index = (address >> 12) & (tlb.mask / TLB_ENTRY_BYTES), page = address & ~0xfffull;
-    uint8_t *entry = tlb.table + TLB_ENTRY_BYTES * index;
-    uint64_t write = U64(entry, ENTRY_WRITE), ram = (U64(tlb.iotlb, 16 * index) + page) >> 12;
-    if ((write & ~0xfffull) != page || (write & 0xfff) != TLB_NOTDIRTY || ram >= MAX_RAM_PAGES) return false;
-    forget_code_page(e, ram, page + U64(entry, ENTRY_ADDEND));
-    return true;
+    uint8_t *entry = tlb.table + TLB_ENTRY_BYTES * ((address >> 12) & (tlb.mask / TLB_ENTRY_BYTES));
+    if (U64(entry, ENTRY_WRITE) != ((address & ~0xfffull) | TLB_NOTDIRTY)) return NULL;
+    uint64_t host = address + U64(entry, ENTRY_ADDEND);
+    return page_state(e, host) ? (uint8_t *)(uintptr_t)host : NULL;
+}
+
+/* What is left of the REP MOVS or STOS that is being executed, as far as it stays within its pages. */
+struct run { struct string s; uint64_t to, from, count; bool backward; };
+
+/* False if the access at *ra* does not belong to one, or if it has to be done element by element. */
+static bool find_run(Engine *e, uintptr_t ra, struct run *run)
+{
+    struct string *s = &run->s;
+    uint32_t slot = (uint32_t)(ra >> 2 ^ ra >> 14) % NOT_STRINGS;
+    if (!ra || e->not_strings[slot] == ra) return false;
+    if (!unicorn.restore_state(e->cs, ra, false) || !decode_string(e, s) || (s->opcode != 0xa4 && s->opcode != 0xaa)) {
+        e->not_strings[slot] = ra;          /* only a hint: code there may be translated anew */
+        return false;
+    }
+    if (U64(e->env, ENV_EFLAGS) & EFLAGS_TF) return false;
+    run->backward = (int32_t)U32(e->env, ENV_DF) != 1;
+    run->count = U64(e->env, RCX * 8) & address_mask(s);
+    run->to = element_address(e, s, RDI, SEG_ES);
+    uint64_t room = elements_in_page(e, s, RDI, run->to, run->backward);
+    if (run->count > room) run->count = room;
+    if (s->opcode == 0xa4) {
+        run->from = element_address(e, s, RSI, s->segment);
+        room = elements_in_page(e, s, RSI, run->from, run->backward);
+        if (run->count > room) run->count = room;
+    }
+    return run->count > 1;
+}
+
+/* The run is done: start the instruction again with what is left. Does not return. */
+static void finish_run(Engine *e, const struct run *run)
+{
+    uint64_t bytes = run->count * run->s.width, distance = run->backward ? -bytes : bytes;
+    add_to_register(e, &run->s, RDI, distance);
+    if (run->s.opcode == 0xa4) add_to_register(e, &run->s, RSI, distance);
+    add_to_register(e, &run->s, RCX, -run->count);
+    unicorn.loop_exit(e->cs);
+}
+
+/* Whether a move stores what is there already. */
+static bool changes_nothing(const struct run *run, const uint8_t *target, const uint8_t *source)
+{
+    uint64_t before = run->backward ? (run->count - 1) * run->s.width : 0;
+    return !memcmp(target - before, source - before, run->count * run->s.width);
 }
 
 /* REP MOVS and REP STOS run one element a block. When one of them touches a page for the first time, the
  * rest of the page is moved at once and the instruction started again with what is left; this does not
- * return then. Device memory and pages with translated code go the ordinary way. */
+ * return then. A page with translated code loses it to a long run, rather than block by block: unless a move
+ * changes nothing, as when firmware copies itself into shadow RAM again. Device memory goes the ordinary way. */
 static void accelerate_string(Engine *e, uint64_t address, int mode, uintptr_t ra)
 {
-    struct string s;
+    struct run run = {0};
     uint8_t *env = e->env;
-    uint32_t slot = (uint32_t)(ra >> 2 ^ ra >> 14) % NOT_STRINGS;
-    if (e->not_strings[slot] == ra) return;
-    if (!unicorn.restore_state(e->cs, ra, false) || !decode_string(e, &s) || (s.opcode != 0xa4 && s.opcode != 0xaa)) {
-        e->not_strings[slot] = ra;          /* only a hint: code there may be translated anew */
+    if (!find_run(e, ra, &run) || ((address ^ run.to) >> 12 && (address ^ run.from) >> 12)) return;
+    uint8_t *target = unicorn.tlb_vaddr_to_host(env, run.to, ACCESS_STORE, mode), *code = NULL, *source = NULL;
+    if (!target && run.count >= REUSE_ELEMENTS) target = code = code_in_tlb(e, run.to, mode);
+    if (!target) return;
+    if (run.s.opcode == 0xa4) {
+        source = unicorn.tlb_vaddr_to_host(env, run.from, ACCESS_LOAD, mode);
+        if (!source) return;
+        if (code && changes_nothing(&run, target, source)) finish_run(e, &run);
+    }
+    if (code) forget_code_page(e, (uint64_t)(uintptr_t)code & ~0xfffull);
+    if (source)
+        copy_elements(target, source, run.count, run.s.width, run.backward);
+    else
+        fill_elements(target, U64(env, RAX * 8), run.count, run.s.width, run.backward);
+    finish_run(e, &run);
+}
+
+/* -- device memory: everything that is not RAM or ROM. *data* is the guest physical address of the window's
+ * first byte. A device may take a run of a REP MOVS or STOS in one call; a window of video memory does. */
+
+/* A run whose element at *physical* is being moved, upwards, of *size* bytes each. */
+static bool find_device_run(Engine *e, uint64_t physical, unsigned size, bool loads, struct run *run)
+{
+    if (U64(e->env, RCX * 8) < DEVICE_ELEMENTS || !find_run(e, (uintptr_t)U64(e->cs, CS_MEM_IO_PC), run)) return false;
+    uint64_t element = loads ? run->from : run->to;
+    return (run->s.opcode == 0xa4 || !loads) && !run->backward && run->count >= DEVICE_ELEMENTS &&
+           (unsigned)run->s.width == size && !((element ^ physical) & 4095);
+}
+
+/* Whether the device took it. */
+static bool taken(Engine *e, PyObject *answer)
+{
+    if (!answer) callback_failed(e);
+    bool yes = answer == Py_True;
+    Py_XDECREF(answer);
+    return yes;
+}
+
+static void store_device_run(Engine *e, uint64_t physical, unsigned size)
+{
+    struct run run = {0};
+    uint8_t filled[4096], *source = filled;
+    if (!find_device_run(e, physical, size, false, &run)) return;
+    if (run.s.opcode == 0xaa)
+        fill_elements(filled, U64(e->env, RAX * 8), run.count, run.s.width, false);
+    else
+        source = unicorn.tlb_vaddr_to_host(e->env, run.from, ACCESS_LOAD, mmu_index(e->env));
+    if (!source) return;
+    if (taken(e, PyObject_CallFunction(e->store_run, "Ky#", (unsigned long long)physical, source,
+                                       (Py_ssize_t)(run.count * run.s.width))))
+        finish_run(e, &run);
+}
+
+/* The physical address of *to* if it lies in the same window of device memory as *from*, at *physical*, and
+ * may be stored to: both are in the TLB. */
+static bool address_in_same_window(Engine *e, uint64_t from, uint64_t physical, uint64_t to, uint64_t *address)
+{
+    struct tlb tlb = tlb_of_mode(e->cs, mmu_index(e->env));
+    uint64_t mask = tlb.mask / TLB_ENTRY_BYTES, in = (from >> 12) & mask, out = (to >> 12) & mask;
+    uint64_t read = U64(tlb.table, TLB_ENTRY_BYTES * in + ENTRY_READ);
+    uint64_t write = U64(tlb.table, TLB_ENTRY_BYTES * out + ENTRY_WRITE);
+    uint64_t source = U64(tlb.iotlb, 16 * in), target = U64(tlb.iotlb, 16 * out);
+    if ((read ^ from) >> 12 || (write ^ to) >> 12 || (read & 0xfff) != TLB_MMIO || (write & 0xfff) != TLB_MMIO ||
+        ((source ^ target) & 0xfff))
+        return false;
+    *address = physical + (target + to) - (source + from);
+    return true;
+}
+
+static void load_device_run(Engine *e, uint64_t physical, unsigned size)
+{
+    struct run run = {0};
+    if (!find_device_run(e, physical, size, true, &run)) return;
+    uint8_t *target = unicorn.tlb_vaddr_to_host(e->env, run.to, ACCESS_STORE, mmu_index(e->env));
+    Py_ssize_t bytes = (Py_ssize_t)(run.count * run.s.width);
+    if (!target) {
+        uint64_t to;
+        if (address_in_same_window(e, run.from, physical, run.to, &to) &&
+            taken(e, PyObject_CallFunction(e->copy_run, "KKni", (unsigned long long)physical, (unsigned long long)to,
+                                           bytes, run.s.width)))
+            finish_run(e, &run);
         return;
     }
-    if (U64(env, ENV_EFLAGS) & EFLAGS_TF) return;
-    bool backward = (int32_t)U32(env, ENV_DF) != 1;
-    uint64_t count = U64(env, RCX * 8) & address_mask(&s), room;
-    uint64_t to = element_address(e, &s, RDI, SEG_ES), from = 0;
-    room = elements_in_page(e, &s, RDI, to, backward);
-    if (count > room) count = room;
-    if (s.opcode == 0xa4) {
-        from = element_address(e, &s, RSI, s.segment);
-        room = elements_in_page(e, &s, RSI, from, backward);
-        if (count > room) count = room;
+    PyObject *data = PyObject_CallFunction(e->load_run, "Kn", (unsigned long long)physical, bytes);
+    if (!data) callback_failed(e);
+    bool done = data && PyBytes_Check(data) && PyBytes_GET_SIZE(data) == bytes;
+    if (done) memcpy(target, PyBytes_AS_STRING(data), (size_t)bytes);
+    Py_XDECREF(data);
+    if (done) finish_run(e, &run);
+}
+
+static uint64_t on_load(void *uc, uint64_t offset, unsigned size, void *data)
+{
+    Engine *e = of_uc(uc);
+    if (!e) return 0;
+    uint64_t address = (uintptr_t)data + offset;
+    load_device_run(e, address, size);
+    PyObject *result = PyObject_CallFunction(e->load, "KI", (unsigned long long)address, size);
+    if (!result) {
+        callback_failed(e);
+        return 0;
     }
-    if (count < 2 || ((address ^ to) >> 12 && (address ^ from) >> 12)) return;
-    uint8_t *target = unicorn.tlb_vaddr_to_host(env, to, ACCESS_STORE, mode);
-    if (!target && count >= REUSE_ELEMENTS && reuse_page(e, to, mode))
-        target = unicorn.tlb_vaddr_to_host(env, to, ACCESS_STORE, mode);
-    if (!target) return;
-    if (s.opcode == 0xa4) {
-        uint8_t *source = unicorn.tlb_vaddr_to_host(env, from, ACCESS_LOAD, mode);
-        if (!source) return;
-        copy_elements(target, source, count, s.width, backward);
-    } else {
-        fill_elements(target, U64(env, RAX * 8), count, s.width, backward);
-    }
-    uint64_t distance = backward ? -(count * s.width) : count * s.width;
-    add_to_register(e, &s, RDI, distance);
-    if (s.opcode == 0xa4) add_to_register(e, &s, RSI, distance);
-    add_to_register(e, &s, RCX, -count);
-    unicorn.loop_exit(e->cs);
+    unsigned long long value = PyLong_AsUnsignedLongLongMask(result);
+    Py_DECREF(result);
+    return value;
+}
+
+static void on_store(void *uc, uint64_t offset, unsigned size, uint64_t value, void *data)
+{
+    Engine *e = of_uc(uc);
+    if (!e) return;
+    uint64_t address = (uintptr_t)data + offset;
+    store_device_run(e, address, size);
+    store(e, address, size, value);
 }
 
 /* Fast stores. Unicorn treats a store to an executable page as a possible change of code, for ever, which
@@ -996,20 +1208,21 @@ static void fill_entry(Engine *e, uint64_t address, int access, int mode)
     uint64_t index = (address >> 12) & (tlb.mask / TLB_ENTRY_BYTES), page = address & ~0xfffull;
     uint8_t *entry = tlb.table + TLB_ENTRY_BYTES * index;
     uint64_t write = U64(entry, ENTRY_WRITE), read = U64(entry, ENTRY_READ);
-    if ((write != UINT64_MAX && write & (TLB_MMIO | TLB_DISCARD_WRITE)) || (read != UINT64_MAX && read & TLB_MMIO))
-        return;
-    uint64_t ram = (U64(tlb.iotlb, 16 * index) + page) >> 12, host_page = page + U64(entry, ENTRY_ADDEND);
-    if (ram >= MAX_RAM_PAGES) return;
+    if ((write != UINT64_MAX && write & TLB_MMIO) || (read != UINT64_MAX && read & TLB_MMIO)) return;
+    bool rom = write != UINT64_MAX && write & TLB_DISCARD_WRITE;
+    uint64_t host_page = page + U64(entry, ENTRY_ADDEND);
+    uint8_t *state = page_state(e, host_page);
+    if (!state) return;
     if (access == ACCESS_FETCH) {
-        if (!e->holds_code[ram]) {
-            e->holds_code[ram] = PAGE_CODE;
+        if (*state == PAGE_DATA) {
+            *state = PAGE_CODE;
             unicorn.tlb_reset_dirty(e->cs, host_page, 4096);
         }
         return;
     }
     bool executable = U64(entry, ENTRY_CODE) != UINT64_MAX;
-    if (e->holds_code[ram] && access == ACCESS_STORE && !executable) forget_code_page(e, ram, host_page);
-    if (!e->holds_code[ram]) {
+    if (*state != PAGE_DATA && access == ACCESS_STORE && !executable && !rom) forget_code_page(e, host_page);
+    if (*state == PAGE_DATA) {
         U64(entry, ENTRY_CODE) = UINT64_MAX;
         if (write != UINT64_MAX) U64(entry, ENTRY_WRITE) = write & ~TLB_NOTDIRTY;
     } else if (!executable) {
@@ -1047,7 +1260,8 @@ void tb_flush_x86_64(void *cs)
     unicorn.tb_flush(cs);
     Engine *e = of_cs(cs);
     if (!e) return;
-    madvise(e->holds_code, MAX_RAM_PAGES, MADV_DONTNEED);
+    for (int chunk = 0; chunk < CHUNKS; chunk++)
+        if (e->page_states[chunk]) memset(e->page_states[chunk], PAGE_DATA, CHUNK_PAGES);
     unicorn.tlb_flush(cs);
 }
 
@@ -1065,9 +1279,9 @@ void tlb_reset_dirty_by_vaddr_x86_64(void *cs, uint64_t start, uint64_t length)
     for (uint64_t page = start & ~0xfffull; page <= last; page += 4096) {
         uint64_t index = (page >> 12) & (tlb.mask / TLB_ENTRY_BYTES);
         uint64_t tag = U64(tlb.table + TLB_ENTRY_BYTES * index, ENTRY_CODE);
-        uint64_t ram = (U64(tlb.iotlb, 16 * index) + page) >> 12;
-        if ((tag & ~0xfffull) == page && !(tag & TLB_MMIO) && ram < MAX_RAM_PAGES && e->holds_code[ram])
-            e->holds_code[ram] = PAGE_CODE;
+        if ((tag & ~0xfffull) != page || tag & TLB_MMIO) continue;
+        uint8_t *state = page_state(e, page + U64(tlb.table + TLB_ENTRY_BYTES * index, ENTRY_ADDEND));
+        if (state && *state != PAGE_DATA) *state = PAGE_CODE;
     }
 }
 
@@ -1137,9 +1351,6 @@ static void *watch(void *argument)
 {
     Engine *e = argument;
     uint64_t drained;
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, NULL);
     while (!atomic_load(&e->quit)) {
         struct pollfd fds[2] = {{e->control_fd, POLLIN, 0}, {e->watch_fd, POLLIN, 0}};
         if (poll(fds, atomic_load(&e->fired) ? 1 : 2, -1) < 0 && errno != EINTR) break;
@@ -1178,6 +1389,8 @@ static int Engine_init(Engine *e, PyObject *args, PyObject *kwargs)
     e->watch_fd = e->control_fd = -1;
     e->int_rip = UINT64_MAX;
     e->apic_base = 0xfee00900;
+    e->ticks = -__builtin_ia32_rdtsc();
+    e->ticks_run = true;
     if ((code = unicorn.open(UC_ARCH_X86, UC_MODE_64, &e->uc))) {
         unicorn_error("uc_open", code);
         return -1;
@@ -1200,10 +1413,7 @@ static int Engine_init(Engine *e, PyObject *args, PyObject *kwargs)
     e->env = AT(e->cs, CS_ENV);
     e->tcg = *(void **)AT(e->uc, UC_TCG_CTX);
     U8(e->uc, UC_NO_EXIT_REQUEST) = 1;                  /* leave blocks at their heads only: exact restarts */
-    e->holds_code = mmap(NULL, MAX_RAM_PAGES, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (e->holds_code == MAP_FAILED) {
-        e->holds_code = NULL;
+    if (!(e->page_states = calloc(CHUNKS, sizeof *e->page_states))) {
         PyErr_NoMemory();
         return -1;
     }
@@ -1231,6 +1441,9 @@ static int Engine_traverse(Engine *e, visitproc visit, void *arg)
     Py_VISIT(e->acknowledge);
     Py_VISIT(e->load);
     Py_VISIT(e->store);
+    Py_VISIT(e->load_run);
+    Py_VISIT(e->store_run);
+    Py_VISIT(e->copy_run);
     for (int i = 0; i < 3; i++) Py_VISIT(e->error[i]);
     return 0;
 }
@@ -1249,6 +1462,9 @@ static int Engine_clear(Engine *e)
     Py_CLEAR(e->acknowledge);
     Py_CLEAR(e->load);
     Py_CLEAR(e->store);
+    Py_CLEAR(e->load_run);
+    Py_CLEAR(e->store_run);
+    Py_CLEAR(e->copy_run);
     for (int i = 0; i < 3; i++) Py_CLEAR(e->error[i]);
     return 0;
 }
@@ -1273,7 +1489,9 @@ static void Engine_dealloc(Engine *e)
             break;
         }
     if (e->uc) unicorn.close(e->uc);
-    if (e->holds_code) munmap(e->holds_code, MAX_RAM_PAGES);
+    free(e->pieces);
+    for (int chunk = 0; e->page_states && chunk < CHUNKS; chunk++) free(e->page_states[chunk]);
+    free(e->page_states);
     PyMem_Free(e->cpuid);
     Engine_clear(e);
     Py_TYPE(e)->tp_free(e);
@@ -1299,14 +1517,27 @@ static int take_lists(PyObject *ports, const char *name, PyObject *out[WIDTHS])
 }
 
 PyDoc_STRVAR(connect_doc,
-"connect(ports, load, store, acknowledge)\n\n"
-"Join the CPU to its board: the PortSpace; load(address, width) and store(address, width, value) for memory\n"
-"that is not plain RAM; acknowledge() -> vector for the INTA cycle.");
+"connect(ports, memory, acknowledge)\n\n"
+"Join the CPU to its board: the PortSpace; the AddressSpace, whose load, store, load_run, store_run and copy_run\n"
+"are called for memory that is not plain RAM; acknowledge() -> vector for the INTA cycle.");
+
+static int take_methods(PyObject *memory, Engine *e)
+{
+    const struct { const char *name; PyObject **method; } wanted[] = {
+        {"load", &e->load}, {"store", &e->store}, {"load_run", &e->load_run}, {"store_run", &e->store_run},
+        {"copy_run", &e->copy_run}};
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        PyObject *method = PyObject_GetAttrString(memory, wanted[i].name);
+        if (!method) return -1;
+        Py_XSETREF(*wanted[i].method, method);
+    }
+    return 0;
+}
 
 static PyObject *Engine_connect(Engine *e, PyObject *args)
 {
-    PyObject *ports, *load, *store, *acknowledge;
-    if (!PyArg_ParseTuple(args, "OOOO", &ports, &load, &store, &acknowledge)) return NULL;
+    PyObject *ports, *memory, *acknowledge;
+    if (!PyArg_ParseTuple(args, "OOO", &ports, &memory, &acknowledge) || take_methods(memory, e)) return NULL;
     if (take_lists(ports, "readers", e->readers) || take_lists(ports, "writers", e->writers) ||
         take_lists(ports, "offsets", e->offsets))
         return NULL;
@@ -1323,78 +1554,89 @@ static PyObject *Engine_connect(Engine *e, PyObject *args)
         !PyDict_Check(e->string_writers))
         return PyErr_Format(PyExc_TypeError, "ports.string_readers and string_writers must be dicts");
     Py_XSETREF(e->ports, Py_NewRef(ports));
-    Py_XSETREF(e->load, Py_NewRef(load));
-    Py_XSETREF(e->store, Py_NewRef(store));
     Py_XSETREF(e->acknowledge, Py_NewRef(acknowledge));
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(map_ram_doc,
-"map_ram(address, host_address, size, readonly)\n\nShow host memory to the guest. All page aligned.");
-
-static PyObject *Engine_map_ram(Engine *e, PyObject *args)
+/* One piece of a change: the arguments in *item*, as *format* has them. */
+static bool change_piece(Engine *e, PyObject *item, const char *format, int (*change)(Engine *, const uint64_t *))
 {
-    unsigned long long address, host, size;
-    int readonly, code;
-    if (!PyArg_ParseTuple(args, "KKKp", &address, &host, &size, &readonly)) return NULL;
-    map_changed(e);
-    code = unicorn.mem_map_ptr(e->uc, address, size, UC_PROT_ALL, (void *)(uintptr_t)host);
+    unsigned long long given[4] = {0};
+    if (!PyArg_ParseTuple(item, format, &given[0], &given[1], &given[2], &given[3])) return false;
+    uint64_t piece[4] = {given[0], given[1], given[2], given[3]};
+    int code = change(e, piece);
+    if (code) unicorn_error("change of the memory map", code);
+    return !code;
+}
+
+static int unmap_piece(Engine *e, const uint64_t *piece) { return unicorn.mem_unmap(e->uc, piece[0], piece[1]); }
+
+static int map_ram_piece(Engine *e, const uint64_t *piece)
+{
+    uint64_t address = piece[0], host = piece[1], size = piece[2], readonly = piece[3];
+    if (!size || !make_page_states(e, host, size)) return UC_ERR_NOMEM;
+    int code = unicorn.mem_map_ptr(e->uc, address, size, UC_PROT_ALL, (void *)(uintptr_t)host);
     if (!code && readonly)                  /* only this makes the store itself go nowhere */
         code = unicorn.mem_protect(e->uc, address, size, UC_PROT_READ | UC_PROT_EXEC);
-    if (code) return unicorn_error("map RAM", code);
-    Py_RETURN_NONE;
+    return code;
 }
 
-PyDoc_STRVAR(map_io_doc, "map_io(address, size)\n\nSend the guest's accesses there to load() and store().");
-
-static PyObject *Engine_map_io(Engine *e, PyObject *args)
+static int map_io_piece(Engine *e, const uint64_t *piece)
 {
-    unsigned long long address, size;
-    if (!PyArg_ParseTuple(args, "KK", &address, &size)) return NULL;
-    void *base = (void *)(uintptr_t)address;
-    map_changed(e);
-    int code = unicorn.mmio_map(e->uc, address, size, on_load, base, on_store, base);
-    if (!code) code = unicorn.mem_protect(e->uc, address, size, UC_PROT_ALL);   /* a guest may jump there */
-    if (code) return unicorn_error("map I/O", code);
-    Py_RETURN_NONE;
+    void *base = (void *)(uintptr_t)piece[0];
+    int code = unicorn.mmio_map(e->uc, piece[0], piece[1], on_load, base, on_store, base);
+    if (!code) code = unicorn.mem_protect(e->uc, piece[0], piece[1], UC_PROT_ALL);      /* a guest may jump there */
+    return code;
 }
 
-PyDoc_STRVAR(unmap_doc,
-"unmap(address, size, host_address=0)\n\nTake away exactly what one map_ram (with its host address) or map_io put there.");
+PyDoc_STRVAR(change_map_doc,
+"change_map(gone, ram, windows)\n\n"
+"Lists of what the guest sees no longer: (address, size), exactly as mapped; of host memory to show: (address,\n"
+"host_address, size, readonly); and of windows whose accesses go to the address space: (address, size). All page\n"
+"aligned. What was translated of memory that goes is kept for its return.");
 
-static PyObject *Engine_unmap(Engine *e, PyObject *args)
+static PyObject *Engine_change_map(Engine *e, PyObject *args)
 {
-    unsigned long long address, size, host = 0;
-    if (!PyArg_ParseTuple(args, "KK|K", &address, &size, &host)) return NULL;
-    if (host) {                             /* the RAM addresses may be given to another block later */
-        uint64_t ram = unicorn.ram_addr_from_host(e->uc, (void *)(uintptr_t)host);
-        if (ram != UINT64_MAX) {
-            unicorn.tb_invalidate(e->uc, ram, ram + size);
-            for (uint64_t page = ram >> 12; page < (ram + size) >> 12 && page < MAX_RAM_PAGES; page++)
-                if (e->holds_code[page]) e->holds_code[page] = 0;
+    static const struct { const char *format; int (*change)(Engine *, const uint64_t *); } kinds[] = {
+        {"KK", unmap_piece}, {"KKKK", map_ram_piece}, {"KK", map_io_piece}};
+    PyObject *lists[3];
+    Py_ssize_t left = 0;
+    if (!PyArg_ParseTuple(args, "O!O!O!", &PyList_Type, &lists[0], &PyList_Type, &lists[1], &PyList_Type, &lists[2]))
+        return NULL;
+    for (int kind = 0; kind < 3; kind++) left += PyList_GET_SIZE(lists[kind]);
+    if (!left) Py_RETURN_NONE;
+    bool ok = true;
+    e->map_changing = true;
+    e->map_complete = false;
+    memset(e->regions, 0, sizeof e->regions);
+    for (int kind = 0; kind < 3; kind++)
+        for (Py_ssize_t i = 0; ok && i < PyList_GET_SIZE(lists[kind]); i++) {
+            e->map_incomplete = --left > 0;
+            ok = change_piece(e, PyList_GET_ITEM(lists[kind], i), kinds[kind].format, kinds[kind].change);
         }
+    e->map_changing = e->map_incomplete = false;
+    unicorn.tlb_flush(e->cs);
+    if (ok && !e->map_complete) {
+        PyErr_SetString(PyExc_RuntimeError, "a change of the memory map has not reached the CPU");
+        ok = false;
     }
-    int code = unicorn.mem_unmap(e->uc, address, size);
-    map_changed(e);
-    if (code) return unicorn_error("unmap", code);
-    Py_RETURN_NONE;
+    return ok ? Py_NewRef(Py_None) : NULL;
 }
 
 PyDoc_STRVAR(ram_written_doc,
-"ram_written(host_address, length)\n\nA device stored into RAM: drop what was translated from there.");
+"ram_written(host_address, length)\n\n"
+"Not the guest, but a device stored into this memory, mapped or not: drop what was translated from there.");
 
 static PyObject *Engine_ram_written(Engine *e, PyObject *args)
 {
     unsigned long long host, length;
     if (!PyArg_ParseTuple(args, "KK", &host, &length)) return NULL;
-    while (length) {
-        uint64_t run = 4096 - (host & 4095);
-        if (run > length) run = length;
-        uint64_t ram = unicorn.ram_addr_from_host(e->uc, (void *)(uintptr_t)host);
-        if (ram != UINT64_MAX && ram >> 12 < MAX_RAM_PAGES && e->holds_code[ram >> 12])
-            forget_code_page(e, ram >> 12, host & ~4095ull);
-        host += run;
-        length -= run;
+    for (uint64_t page = host & ~0xfffull; page < host + length; page += 4096) {
+        uint8_t *state = page_state(e, page);
+        if (!state)
+            page |= (CHUNK_PAGES - 1ull) << 12;         /* nothing of this chunk */
+        else if (*state != PAGE_DATA)
+            forget_code_page(e, page);
     }
     Py_RETURN_NONE;
 }
@@ -1526,12 +1768,109 @@ static PyObject *Engine_poke(Engine *e, PyObject *args)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(read_state_doc, "read_state(offset, size) -> bytes\n\nA piece of the CPU's state.");
+
+static PyObject *Engine_read_state(Engine *e, PyObject *args)
+{
+    unsigned offset, size;
+    if (!PyArg_ParseTuple(args, "II", &offset, &size)) return NULL;
+    if (size > ENV_BYTES || offset > ENV_BYTES - size) return PyErr_Format(PyExc_ValueError, "outside the CPU's state");
+    return PyBytes_FromStringAndSize(AT(e->env, offset), size);
+}
+
+PyDoc_STRVAR(write_state_doc, "write_state(offset, data)\n\nSet a piece of the CPU's state; call update() in the end.");
+
+static PyObject *Engine_write_state(Engine *e, PyObject *args)
+{
+    unsigned offset;
+    Py_buffer data;
+    if (!PyArg_ParseTuple(args, "Iy*", &offset, &data)) return NULL;
+    bool fits = data.len <= ENV_BYTES && offset <= ENV_BYTES - data.len;
+    if (fits) memcpy(AT(e->env, offset), data.buf, (size_t)data.len);
+    PyBuffer_Release(&data);
+    if (!fits) return PyErr_Format(PyExc_ValueError, "outside the CPU's state");
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(get_requests_doc, "get_requests() -> (halted, interrupt_request)\n\nWhat the CPU waits for and is asked for.");
+
+static PyObject *Engine_get_requests(Engine *e, PyObject *unused)
+{
+    (void)unused;
+    return Py_BuildValue("II", U32(e->cs, CS_HALTED), U32(e->cs, CS_INTERRUPT_REQUEST) & INTERRUPT_SAVED);
+}
+
+PyDoc_STRVAR(set_requests_doc, "set_requests(halted, interrupt_request)");
+
+static PyObject *Engine_set_requests(Engine *e, PyObject *args)
+{
+    unsigned halted, request;
+    if (!PyArg_ParseTuple(args, "II", &halted, &request)) return NULL;
+    U32(e->cs, CS_HALTED) = halted != 0;
+    U32(e->cs, CS_INTERRUPT_REQUEST) =
+        (U32(e->cs, CS_INTERRUPT_REQUEST) & ~INTERRUPT_SAVED) | (request & INTERRUPT_SAVED);
+    U32(e->cs, CS_EXCEPTION_INDEX) = (uint32_t)-1;
+    break_chain(e);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(set_eflags_doc, "set_eflags(value)\n\nEFLAGS with the lazily computed bits.");
+
+static PyObject *Engine_set_eflags(Engine *e, PyObject *value)
+{
+    uint64_t flags = PyLong_AsUnsignedLongLongMask(value);
+    if (PyErr_Occurred()) return NULL;
+    clear_eflags(e->env, flags, 0);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(set_dr7_doc, "set_dr7(value)\n\nDebug control: sets the breakpoints that DR0 to DR3 hold.");
+
+static PyObject *Engine_set_dr7(Engine *e, PyObject *value)
+{
+    uint32_t dr7 = (uint32_t)PyLong_AsUnsignedLongMask(value);
+    if (PyErr_Occurred()) return NULL;
+    unicorn.update_dr7(e->env, dr7);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(get_ticks_doc, "get_ticks() -> int\n\nThe time-stamp counter, without what the guest added to it.");
+
+static PyObject *Engine_get_ticks(Engine *e, PyObject *unused)
+{
+    (void)unused;
+    return PyLong_FromUnsignedLongLong(ticks(e));
+}
+
+PyDoc_STRVAR(set_ticks_doc, "set_ticks(value, running)\n\nSet the time-stamp counter, and let it run or stand still.");
+
+static PyObject *Engine_set_ticks(Engine *e, PyObject *args)
+{
+    unsigned long long value;
+    int running;
+    if (!PyArg_ParseTuple(args, "Kp", &value, &running)) return NULL;
+    e->ticks_run = running;
+    e->ticks = running ? value - __builtin_ia32_rdtsc() : value;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(forget_code_doc, "forget_code()\n\nAll of memory may have changed: drop everything that was translated.");
+
+static PyObject *Engine_forget_code(Engine *e, PyObject *unused)
+{
+    (void)unused;
+    tb_flush_x86_64(e->cs);
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(update_doc, "update()\n\nDerive what depends on control registers and segments after poke().");
 
 static PyObject *Engine_update(Engine *e, PyObject *unused)
 {
     (void)unused;
     unicorn.update_hflags(e->env);
+    unicorn.update_fp_status(e->env);
+    unicorn.update_mxcsr_status(e->env);
     unicorn.tlb_flush(e->cs);
     Py_RETURN_NONE;
 }
@@ -1599,7 +1938,11 @@ static PyObject *Engine_watch(Engine *e, PyObject *args)
     if (e->control_fd < 0) return PyErr_SetFromErrno(PyExc_OSError);
     atomic_store(&e->quit, 0);
     atomic_store(&e->fired, 0);
+    sigset_t all, old; /* signals are for Python's thread, from the watcher's first instruction on */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
     int code = pthread_create(&e->watcher, NULL, watch, e);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (code) {
         close(e->control_fd);
         errno = code;
@@ -1634,9 +1977,7 @@ static PyObject *Engine_get_halted(Engine *e, void *closure)
 
 static PyMethodDef Engine_methods[] = {
     {"connect", (PyCFunction)Engine_connect, METH_VARARGS, connect_doc},
-    {"map_ram", (PyCFunction)Engine_map_ram, METH_VARARGS, map_ram_doc},
-    {"map_io", (PyCFunction)Engine_map_io, METH_VARARGS, map_io_doc},
-    {"unmap", (PyCFunction)Engine_unmap, METH_VARARGS, unmap_doc},
+    {"change_map", (PyCFunction)Engine_change_map, METH_VARARGS, change_map_doc},
     {"ram_written", (PyCFunction)Engine_ram_written, METH_VARARGS, ram_written_doc},
     {"run", (PyCFunction)Engine_run, METH_NOARGS, run_doc},
     {"kick", (PyCFunction)Engine_kick, METH_NOARGS, kick_doc},
@@ -1646,6 +1987,15 @@ static PyMethodDef Engine_methods[] = {
     {"reset", (PyCFunction)Engine_reset, METH_NOARGS, reset_doc},
     {"peek", (PyCFunction)Engine_peek, METH_VARARGS, peek_doc},
     {"poke", (PyCFunction)Engine_poke, METH_VARARGS, poke_doc},
+    {"read_state", (PyCFunction)Engine_read_state, METH_VARARGS, read_state_doc},
+    {"write_state", (PyCFunction)Engine_write_state, METH_VARARGS, write_state_doc},
+    {"get_requests", (PyCFunction)Engine_get_requests, METH_NOARGS, get_requests_doc},
+    {"set_requests", (PyCFunction)Engine_set_requests, METH_VARARGS, set_requests_doc},
+    {"set_eflags", (PyCFunction)Engine_set_eflags, METH_O, set_eflags_doc},
+    {"set_dr7", (PyCFunction)Engine_set_dr7, METH_O, set_dr7_doc},
+    {"get_ticks", (PyCFunction)Engine_get_ticks, METH_NOARGS, get_ticks_doc},
+    {"set_ticks", (PyCFunction)Engine_set_ticks, METH_VARARGS, set_ticks_doc},
+    {"forget_code", (PyCFunction)Engine_forget_code, METH_NOARGS, forget_code_doc},
     {"update", (PyCFunction)Engine_update, METH_NOARGS, update_doc},
     {"eflags", (PyCFunction)Engine_eflags, METH_NOARGS, eflags_doc},
     {"cpuid", (PyCFunction)Engine_cpuid, METH_VARARGS, cpuid_doc},
@@ -1656,7 +2006,21 @@ static PyMethodDef Engine_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static PyObject *Engine_get_apic_base(Engine *e, void *closure)
+{
+    (void)closure;
+    return PyLong_FromUnsignedLongLong(e->apic_base);
+}
+
+static int Engine_set_apic_base(Engine *e, PyObject *value, void *closure)
+{
+    (void)closure;
+    e->apic_base = PyLong_AsUnsignedLongLongMask(value);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
 static PyGetSetDef Engine_getset[] = {
+    {"apic_base", (getter)Engine_get_apic_base, (setter)Engine_set_apic_base, "IA32_APIC_BASE.", NULL},
     {"halted", (getter)Engine_get_halted, NULL, "Whether the CPU sleeps in HLT and nothing can wake it now.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

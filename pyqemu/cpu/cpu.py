@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakSet
 
 from pyqemu.core.memory import ADDRESS_LIMIT, PAGE_BYTES, AddressSpace, Ram, RamBlock, Span
 from pyqemu.core.ports import PortSpace
 from pyqemu.cpu.library import native
 from pyqemu.cpu.models import CpuModel
 from pyqemu.cpu.registers import FIELDS
+
+JOINED_BYTES = 256 << 10
 
 
 class Cpu:
@@ -26,10 +29,11 @@ class Cpu:
         self.model = model
         self.memory = memory
         self.engine: Any = native().Engine(model.unicorn_number)
-        self.engine.connect(ports, memory.load, memory.store, acknowledge)
+        self.engine.connect(ports, memory, acknowledge)
         model.apply(self.engine)
         self._ram: dict[tuple[int, int], int] = {}  # (start, end) → host address
         self._windows: set[tuple[int, int]] = set()
+        self._seen: WeakSet[RamBlock] = WeakSet()
         self._map([], memory.flat)
         memory.listeners.append(self._map)
         memory.on_ram_written = self._ram_written
@@ -43,9 +47,14 @@ class Cpu:
     def reset(self) -> None:
         """The power-on state. The A20 gate is the board's: set it again."""
         self.engine.reset()
+        self.set("rdx", self.engine.cpuid(1, 0)[0])  # family, model and stepping: SDM 3A, 10.1.2
 
     def set_a20(self, opened: bool) -> None:
         self.engine.set_a20(opened)
+
+    def count(self, running: bool) -> None:
+        """Let the time-stamp counter run, or stand still."""
+        self.engine.set_ticks(self.engine.get_ticks(), running)
 
     def nmi(self) -> None:
         self.engine.nmi()
@@ -77,29 +86,42 @@ class Cpu:
     def _map(self, removed: list[Span], added: list[Span]) -> None:
         """Follow a change of the flat map: RAM and ROM are mapped, all the rest goes to load() and store().
 
-        Unicorn works in pages, so a span that shares a page with another is left to load() and store().
+        Unicorn works in pages, so a span that shares a page with another is left to load() and store(). Small
+        neighbours (shadow RAM) are one piece: each piece that comes or goes is a new page table.
         """
         ram: dict[tuple[int, int], tuple[int, bool]] = {}
+        start = end = host = 0
+        readonly = False
         for span in self.memory.flat:
             region = span.region
             if isinstance(region, Ram) and (span.start | span.end) % PAGE_BYTES == 0:
-                host = region.block.address + region.offset + span.offset
-                if host % PAGE_BYTES == 0:
-                    ram[span.start, span.end] = (host, region.readonly)
+                if region.block not in self._seen:  # its host addresses may have been those of a block that is gone
+                    self._seen.add(region.block)
+                    self.engine.ram_written(region.block.address, region.block.size)
+                at = region.block.address + region.offset + span.offset
+                if at % PAGE_BYTES:
+                    continue
+                if (
+                    span.start == end
+                    and at == host + end - start
+                    and region.readonly == readonly
+                    and span.end - start <= JOINED_BYTES
+                ):
+                    del ram[start, end]
+                else:
+                    start, host, readonly = span.start, at, region.readonly
+                end = span.end
+                ram[start, end] = (host, readonly)
         windows = set(_gaps(sorted(ram)))
         wanted = {key: host | readonly for key, (host, readonly) in ram.items()}
-        for start, end in self._windows - windows:
-            self.engine.unmap(start, end - start)
-        for (start, end), host in list(self._ram.items()):
-            if wanted.get((start, end)) != host:
-                self.engine.unmap(start, end - start, host & ~1)
-                del self._ram[start, end]
-        for (start, end), host in wanted.items():
-            if (start, end) not in self._ram:
-                self.engine.map_ram(start, host & ~1, end - start, bool(host & 1))
-                self._ram[start, end] = host
-        for start, end in windows - self._windows:
-            self.engine.map_io(start, end - start)
+        gone = [key for key, host in self._ram.items() if wanted.get(key) != host]
+        shown = [(key, host) for key, host in wanted.items() if self._ram.get(key) != host]
+        self.engine.change_map(
+            [(start, end - start) for start, end in [*(self._windows - windows), *gone]],
+            [(start, host & ~1, end - start, host & 1) for (start, end), host in shown],
+            [(start, end - start) for start, end in windows - self._windows],
+        )
+        self._ram = wanted
         self._windows = windows
 
     def _ram_written(self, block: RamBlock, offset: int, length: int) -> None:

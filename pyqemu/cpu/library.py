@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
 from typing import Any
 
@@ -54,19 +54,27 @@ def native() -> Any:
 
 
 def _library_path() -> Path:
+    spec = util.find_spec("unicorn")
+    places = [Path(p) for p in (spec.submodule_search_locations or [])] if spec else []
+    if not any((place.parent / f"unicorn-{UNICORN_VERSION}.dist-info").is_dir() for place in places):
+        _check_version()
+    for place in places:
+        path = place / "lib" / "libunicorn.so.2"
+        if path.exists():
+            return path
+    raise ConfigError("the package 'unicorn' has no libunicorn.so.2", _how())
+
+
+def _check_version() -> None:
+    """Ask the installer's records, wherever they are: that takes as long as all the rest of this file."""
+    from importlib import metadata
+
     try:
         version = metadata.version("unicorn")
     except metadata.PackageNotFoundError:
         raise ConfigError("the package 'unicorn' is not installed", _how()) from None
     if version != UNICORN_VERSION:
         raise ConfigError(f"Unicorn {version} is installed, pyqemu needs exactly {UNICORN_VERSION}", _how())
-    spec = util.find_spec("unicorn")
-    places = [Path(p) for p in (spec.submodule_search_locations or [])] if spec else []
-    for place in places:
-        path = place / "lib" / "libunicorn.so.2"
-        if path.exists():
-            return path
-    raise ConfigError("the package 'unicorn' has no libunicorn.so.2", _how())
 
 
 def _bind_copy(module: Any, path: Path) -> None:

@@ -26,15 +26,24 @@ HYPERVISOR_ECX = 1 << 31
 EXTENDED_APIC_ECX = 1 << 3
 
 BASIC_LEAVES = 4  # the highest basic leaf of the generic models on the 1.x machine types
-SIGNATURE = 0x00000623  # of the generic models: family 6, model 2, stepping 3
+SIGNATURES = {"qemu64": 0x00000623, "qemu32": 0x00000633}  # family 6, model 2 and 3, stepping 3
+
+# Models of processors without 64-bit mode. Unicorn gives all of its models the long mode bit.
+MODELS_32_BIT = ("qemu32", "kvm32", "athlon", "coreduo", "n270")
+LONG_MODE_EDX = 1 << 29
+PHYSICAL_BITS = 0xFF  # in 80000008.EAX; the next byte is that of linear addresses in long mode
 
 # Feature words of qemu64: 1.EDX, 1.ECX (SSE3, CMPXCHG16B, POPCNT), 80000001.EDX, 80000001.ECX (LAHF, SVM,
-# ABM, SSE4A). The translator checks the same words, so an instruction works exactly if CPUID shows it.
-QEMU64_FEATURES = {
-    "features.1.edx": 0x078BFBFD,
-    "features.1.ecx": 0x00802001,
-    "features.80000001.edx": 0x2193FBFD,
-    "features.80000001.ecx": 0x00000065,
+# ABM, SSE4A); of qemu32 1.ECX (SSE3, POPCNT). The translator checks the same words, so an instruction works
+# exactly if CPUID shows it.
+GENERIC_FEATURES = {
+    "qemu64": {
+        "features.1.edx": 0x078BFBFD,
+        "features.1.ecx": 0x00802001,
+        "features.80000001.edx": 0x2193FBFD,
+        "features.80000001.ecx": 0x00000065,
+    },
+    "qemu32": {"features.1.ecx": 0x00800001},
 }
 
 
@@ -79,9 +88,10 @@ class CpuModel:
     def apply(self, engine: Any) -> None:
         """Make the engine's CPU this model on this board: there is no local APIC on it yet, and the generic
         models carry the version of the machine type, not of the program."""
-        if self.name == "qemu64":
-            for field, bits in QEMU64_FEATURES.items():
-                _poke(engine, field, bits)
+        for field, bits in GENERIC_FEATURES.get(self.name, {}).items():
+            _poke(engine, field, bits)
+        if self.name in MODELS_32_BIT:
+            _change(engine, "features.80000001.edx", clear=LONG_MODE_EDX)
         for feature, switch in self.features:
             word, bit = FEATURE_BITS[feature]
             _change(engine, word, clear=1 << bit, set_=(switch == "on") << bit)
@@ -90,17 +100,18 @@ class CpuModel:
         _change(engine, "features.80000001.edx", clear=APIC_EDX)
         _change(engine, "features.80000001.ecx", clear=EXTENDED_APIC_ECX)
         changes = [(0xB, NONE, NONE), (0x40000000, NONE, NONE)]
-        if self.name in ("qemu64", "qemu32"):
+        if self.name in MODELS_32_BIT:
+            changes.append((0x80000008, (PHYSICAL_BITS, ALL, ALL, ALL), NONE))
+        if self.name in SIGNATURES:
             changes += self._generic()
         engine.override_cpuid(changes)
 
     def _generic(self) -> list[tuple[int, Registers, Registers]]:
         changes: list[tuple[int, Registers, Registers]] = [
             (0, (0, ALL, ALL, ALL), (BASIC_LEAVES, 0, 0, 0)),
-            (1, (0, ALL, ALL, ALL), (SIGNATURE, 0, 0, 0)),
+            (1, (0, ALL, ALL, ALL), (SIGNATURES[self.name], 0, 0, 0)),
+            (0x80000001, (0, ALL, ALL, ALL), (SIGNATURES[self.name], 0, 0, 0)),
         ]
-        if self.name == "qemu64":
-            changes.append((0x80000001, (0, ALL, ALL, ALL), (SIGNATURE, 0, 0, 0)))
         if self.hw_version:
             brand = f"QEMU Virtual CPU version {self.hw_version}".encode().ljust(48, b"\0")
             for number in range(3):

@@ -20,7 +20,21 @@ FIELDS |= {
     "old_exception": (0x1578, 4),
     "error_code": (0x1508, 4),
 }
-FIELDS |= {f"cr{n}": (0x1A8 + 8 * n, 8) for n in (0, 2, 3, 4)}
+FIELDS |= {f"cr{n}": (0x1A8 + 8 * n, 8) for n in (0, 2, 3, 4, 8)}
+FIELDS |= {f"dr{n}": (0x1518 + 8 * n, 8) for n in range(8)}
+FIELDS |= {
+    "a20_mask": (0x1F0, 4),
+    "star": (0x12D8, 8),
+    "lstar": (0x12E8, 8),
+    "kernel_gs_base": (0x1300, 8),
+    "fpstt": (0x25C, 4),
+    "fpus": (0x260, 2),
+    "fpuc": (0x262, 2),
+    "mxcsr": (0x330, 4),
+}
+FIELDS |= {f"fptag{n}": (0x264 + n, 1) for n in range(8)}
+FIELDS |= {f"fpr{n}.{part}": (0x270 + 16 * n + 8 * k, 8 - 6 * k) for n in range(8) for k, part in enumerate("me")}
+FIELDS |= {f"xmm{n}.{k}": (0x338 + 64 * n + 8 * k, 8) for n in range(16) for k in range(2)}
 for _n, _name in enumerate(SEGMENTS):
     _at = _SEGMENT_BASE + _SEGMENT_BYTES * _n
     FIELDS[_name] = (_at, 4)

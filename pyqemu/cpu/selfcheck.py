@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyqemu.core.errors import ConfigError
-from pyqemu.core.memory import PAGE_BYTES, RamBlock
+from pyqemu.core.memory import PAGE_BYTES, AddressSpace, RamBlock
 from pyqemu.core.ports import PortSpace
 
 BASE = 0x1000
@@ -42,10 +42,8 @@ def check(module: Any) -> None:
     ports.map(0x11, 1, None, lambda _port, _value: engine.set_irq(False), owner=check)
     ports.map(0x12, 1, None, lambda _port, _value: engine.kick(), owner=check)
     ports.map(0x13, 1, None, lambda _port, value: results.append(value), owner=check)
-    engine.connect(
-        ports, lambda _address, _width: 0, lambda _address, _width, _value: None, lambda: INTERRUPT_VECTOR
-    )
-    engine.map_ram(0, ram.address, ram.size, False)
+    engine.connect(ports, AddressSpace(), lambda: INTERRUPT_VECTOR)
+    engine.change_map([], [(0, ram.address, ram.size, False)], [])
     engine.reset()
     engine.poke(0xB8 + 24, 4, 0)  # CS and its base: start in the first 64 KiB
     engine.poke(0xB8 + 24 + 8, 8, 0)

@@ -135,5 +135,5 @@ def test_an_unknown_type_is_named():
 
 
 def test_nearest():
-    assert nearest("vga", ["VGA", "vgb"]) == "Did you mean 'vgb'?"
+    assert nearest("vga", ["VGA", "vgb"]) == "Did you mean 'VGA'?"
     assert nearest("qqq", ["abc"]) == ""

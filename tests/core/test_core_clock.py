@@ -222,3 +222,28 @@ def test_any_sequence(steps):
         for _, n in due:
             del expected[n]
         assert clock.next_deadline() == min(expected.values(), default=NEVER)
+
+
+def test_a_restored_time_leaves_waiting_timers_what_they_have_left():
+    clock = Clock(source=None)
+    fired = []
+    timer = clock.timer(lambda: fired.append(clock.now()))
+    clock.advance(100)
+    timer.start(150)
+    clock.restore(1000)
+    assert timer.deadline_ns == 1050
+    clock.advance(49)
+    assert not fired
+    clock.advance(1)
+    assert fired == [1050]
+
+
+def test_whoever_counts_with_the_clock_hears_when_it_starts_and_stops():
+    heard = []
+    clock = Clock()
+    clock.on_run.append(heard.append)
+    clock.start()
+    clock.start()
+    clock.stop()
+    clock.stop()
+    assert heard == [True, False]

@@ -193,6 +193,30 @@ def test_a_window_that_moves(machine):
     assert reports == [0x99, 0x22, 0x11, 0x99, 0x99, 0x22]
 
 
+def test_many_changes_at_once(machine):
+    """RAM, ROM and device memory change places in one transaction, over and over."""
+    ram, rom = RamBlock("ram", 0x2000), RamBlock("rom", 0x2000)
+    ram.view[:4], rom.view[:4] = b"\x11\0\0\0", b"\x22\0\0\0"
+    device = Mmio(0x2000, lambda *_: 0x33, lambda *_: None)
+    regions = [Ram(ram), Ram(rom, readonly=True), device]
+    mappings = [machine.memory.map(0x800000 + 0x2000 * n, regions[n], priority=1) for n in range(3)]
+
+    def rotate(value):
+        with machine.memory.transaction():
+            for n, mapping in enumerate(mappings):
+                machine.memory.move(mapping, 0x800000 + 0x2000 * ((n + value) % 3))
+
+    machine.on_signal = rotate
+    all_three = "".join(
+        f"report dword [{0x800000 + 0x2000 * n}]\nmov dword [{0x800004 + 0x2000 * n}], {n + 1}\n" for n in range(3)
+    )
+    turns = "".join(f"{all_three}mov al, {turn % 3}\nout SIGNAL, al\n" for turn in range(1, 7))
+    kinds = [0x11, 0x22, 0x33]
+    assert machine.flat32(turns + "stop") == [kinds[(n - turn) % 3] for turn in range(6) for n in range(3)]
+    assert bytes(ram.view[4:8]) == b"\x03\0\0\0"  # at the end it was the third
+    assert bytes(rom.view[4:8]) == bytes(4)
+
+
 def test_the_page_of_the_running_code_is_remapped(machine):
     """What follows the OUT in its block may be the old code; after a jump it is the new one."""
     copy = RamBlock("copy", 0x1000)

@@ -40,6 +40,34 @@ def test_qemu64_shows_family_6_model_2_stepping_3(machine):
     assert one[2] & 1 << 13, "CMPXCHG16B"
 
 
+@pytest.mark.parametrize("model", ["qemu32", "kvm32", "athlon", "coreduo", "n270", "pentium3"])
+def test_a_32_bit_model_has_no_long_mode(assembler, model):
+    machine = Machine(assembler, find_model(model, "1.0"))
+    try:
+        assert machine.cpu.engine.cpuid(0x80000001, 0)[3] & 1 << 29 == 0
+        assert machine.cpu.engine.cpuid(0x80000008, 0)[0] >> 8 == 0
+    finally:
+        machine.close()
+
+
+def test_qemu32_shows_family_6_model_3_stepping_3_in_both_leaves(assembler):
+    machine = Machine(assembler, find_model("qemu32", "1.0"))
+    try:
+        assert machine.cpu.engine.cpuid(1, 0)[0] == machine.cpu.engine.cpuid(0x80000001, 0)[0] == 0x633
+        assert machine.cpu.engine.cpuid(1, 0)[2] & 1 << 23, "POPCNT"
+    finally:
+        machine.close()
+
+
+@pytest.mark.parametrize("model", ["qemu64", "486", "Haswell"])
+def test_edx_holds_the_signature_at_reset(assembler, model):
+    machine = Machine(assembler, find_model(model, "1.0"))
+    try:
+        assert machine.cpu.get("rdx") == machine.cpu.engine.cpuid(1, 0)[0] != 0
+    finally:
+        machine.close()
+
+
 def test_qemu64_names(machine):
     zero, ext, *brand = cpuid(machine, 0, 0x80000000, 0x80000002, 0x80000003, 0x80000004)
     assert zero[0] == 4

@@ -225,7 +225,7 @@ def test_exceptions_in_the_interrupt_cycle_and_in_device_memory(machine):
         machine.load(f'%include "flat32.inc"\n{body}\nstop')
         with pytest.raises(Broken):
             machine.go()
-    machine.cpu.engine.connect(machine.ports, machine.memory.load, machine.memory.store, fails)
+    machine.cpu.engine.connect(machine.ports, machine.memory, fails)
     machine.load('%include "flat32.inc"\nraise 0x20\nsti\nnop\nstop')
     with pytest.raises(Broken):
         machine.go()

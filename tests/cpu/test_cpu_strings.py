@@ -442,6 +442,119 @@ def test_any_movs_and_stos(movers, form, destination, distance, count, backward,
     assert machine.reports == [BASE + destination + moved, end_of_source, 0]
 
 
+WINDOW = 0x600000
+
+
+class Video:
+    """Device memory that counts how it is reached. ``takes``: whether it takes runs."""
+
+    def __init__(self, machine):
+        self.memory = bytearray(SIZE)
+        self.takes = True
+        self.runs = self.singles = 0
+        machine.memory.map(WINDOW, Mmio(SIZE, self.read, self.write, runs=self), priority=1)
+
+    def read(self, width, offset):
+        self.singles += 1
+        return int.from_bytes(self.memory[offset : offset + width], "little")
+
+    def write(self, width, offset, value):
+        self.singles += 1
+        self.memory[offset : offset + width] = value.to_bytes(width, "little")
+
+    def read_run(self, offset, length):
+        self.runs += self.takes
+        return bytes(self.memory[offset : offset + length]) if self.takes else None
+
+    def write_run(self, offset, data):
+        self.runs += self.takes
+        if self.takes:
+            self.memory[offset : offset + len(data)] = data
+        return self.takes
+
+    def copy_run(self, source, target, length, width):
+        if not self.takes or source < target < source + length:
+            return False
+        self.runs += 1
+        self.memory[target : target + length] = self.memory[source : source + length]
+        return True
+
+
+@pytest.fixture
+def video(machine):
+    return Video(machine)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    form=st.integers(0, 5),
+    destination=st.integers(4096, 4096 * 2),
+    source=st.integers(4096, 4096 * 2),
+    places=st.sampled_from([(WINDOW, BASE), (BASE, WINDOW), (WINDOW, WINDOW)]),
+    count=st.one_of(st.integers(0, 40), st.integers(0, 1000)),
+    backward=st.booleans(),
+    takes=st.booleans(),
+)
+def test_any_movs_and_stos_in_device_memory(
+    movers, video, form, destination, source, places, count, backward, takes
+):
+    machine = movers
+    video.takes = takes
+    width = 1 << form % 3
+    opcode = "movs" if form < 3 else "stos"
+    count = min(count, 4096 // width)
+    if backward:
+        destination, source = destination + 4096, source + 4096
+    patterns = bytes((i * 31 + (i >> 8)) & 0xFF for i in range(SIZE)), bytes(i * 7 & 0xFF for i in range(SIZE))
+    memory = bytearray(patterns[0] + patterns[1])  # RAM, device
+    machine.memory.write(BASE, patterns[0])
+    video.memory[:] = patterns[1]
+    to, at = (place + offset for place, offset in zip(places, (destination, source), strict=True))
+    machine.memory.write(
+        0x7100, b"".join(int(p).to_bytes(4, "little") for p in (to, at, count, 0x87654321, form, backward))
+    )
+    machine.cpu.reset()
+    machine.reports.clear()
+    assert machine.go() == "halted"
+    there, here = (
+        offset + (SIZE if place == WINDOW else 0)
+        for place, offset in zip(places, (destination, source), strict=True)
+    )
+    as_done_singly(memory, opcode, width, there, here, count, backward, 0x87654321)
+    assert machine.memory.read(BASE, SIZE) == memory[:SIZE]
+    assert video.memory == memory[SIZE:]
+    moved = (-width if backward else width) * count
+    assert machine.reports == [to + moved, at + (moved if opcode == "movs" else 0), 0]
+
+
+@pytest.mark.parametrize("body", ["mov edi, 0x600000\nrep stosd", "mov edi, 0x600000\nmov esi, 0x200000\nrep movsd",
+                                  "mov edi, 0x200000\nmov esi, 0x600000\nrep movsd",
+                                  "mov edi, 0x600000\nmov esi, 0x602000\nrep movsd"])  # fmt: skip
+def test_a_device_takes_whole_runs(machine, video, body):
+    machine.flat32(f"mov ecx, 2048\n{body}\nreport ecx\nstop")
+    assert machine.reports == [0]
+    assert video.runs >= 2
+    assert video.singles <= 8
+
+
+def test_a_run_in_device_memory_behind_page_tables(machine, video):
+    """The destination is another page than its linear address says."""
+    machine.memory.write(0x120FA0, stream(512))
+    reports = machine.flat32(
+        MISSING_PAGE.replace("0x155007", "0x602007")
+        + "mov edi, 0x100FA0\nmov esi, 0x120FA0\nmov ecx, 512\nbad: rep movsb\nreport edi\nstop"
+    )
+    assert reports[:2] == [2, 0x101000] and video.runs
+    assert video.memory[0x2000 : 0x2000 + 512 - 96] == stream(512)[96:]
+
+
+def test_an_exception_in_a_run(machine, video):
+    video.write_run = video.copy_run = lambda *_arguments: 1 // 0
+    machine.load('%include "flat32.inc"\nmov edi, 0x600000\nmov ecx, 64\nrep stosd\nreport ecx\nstop')
+    with pytest.raises(ZeroDivisionError):
+        machine.go()
+
+
 @pytest.mark.parametrize("width", [1, 2, 4])
 def test_movs_into_a_missing_page(machine, width):
     suffix = {1: "b", 2: "w", 4: "d"}[width]
