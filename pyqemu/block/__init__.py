@@ -8,6 +8,7 @@ them into its own kind of error and says so.
 from __future__ import annotations
 
 from collections.abc import Callable
+from mmap import mmap
 from typing import Protocol
 
 SECTOR_BYTES = 512
@@ -48,9 +49,14 @@ class Drive(Protocol):
 
 
 class MemoryDrive:
-    """A drive with its content in memory, for tests and small built-in media."""
+    """A drive with its content in memory, for tests and small built-in media.
 
-    def __init__(self, data: bytes | None = b"", *, media: str = "disk", read_only: bool = False) -> None:
+    *size*: how many bytes it has at least; zeros behind *data* take up no memory until they are written.
+    """
+
+    def __init__(
+        self, data: bytes | None = b"", *, media: str = "disk", read_only: bool = False, size: int = 0
+    ) -> None:
         self.id = "memory"
         self.media = media
         self.read_only = read_only
@@ -61,23 +67,28 @@ class MemoryDrive:
         self.error: OSError | None = None  # when set, every access fails with it
         self.reported: list[str] = []
         self.flushes = 0
-        self.insert(data)
+        self.insert(data, size)
 
     @property
     def inserted(self) -> bool:
         return self._data is not None
 
-    def insert(self, data: bytes | None) -> None:
+    def insert(self, data: bytes | None, size: int = 0) -> None:
         """Put a medium in, or take it out with None."""
-        self._data = None if data is None else bytearray(data + bytes(-len(data) % SECTOR_BYTES))
-        self.size = len(self._data or b"")
+        self._data: mmap | None = None
+        self.size = 0
+        if data is not None:
+            size = max(size, len(data))
+            self.size = size + -size % SECTOR_BYTES
+            self._data = mmap(-1, max(self.size, SECTOR_BYTES))  # none has no bytes at all
+            self._data[: len(data)] = data
         for callback in self.on_change:
             callback()
 
     def eject(self) -> None:
         self.insert(None)
 
-    def _check(self, offset: int, length: int) -> bytearray:
+    def _check(self, offset: int, length: int) -> mmap:
         if self.error:
             raise self.error
         if self._data is None or offset < 0 or offset + length > self.size:
@@ -101,4 +112,4 @@ class MemoryDrive:
 
     @property
     def data(self) -> bytes:
-        return bytes(self._data or b"")
+        return b"" if self._data is None else self._data[: self.size]

@@ -16,16 +16,18 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from collections.abc import Callable
 
-from pyqemu.block.formats import HEAD_BYTES, KNOWN_FORMATS, probe_format
+from pyqemu.block.formats import HEAD_BYTES, probe_format
+from pyqemu.block.graph import NULL_DRIVERS, Graph, Node, Watcher
 from pyqemu.block.overlay import Overlay
 from pyqemu.block.raw import Image, RawImage
-from pyqemu.core.errors import ConfigError, nearest
+from pyqemu.core.errors import ConfigError
+from pyqemu.core.messages import report
 
 CACHE_MODES = ("writeback", "none", "writethrough", "directsync", "unsafe")
 MEDIA = ("disk", "cdrom")
+COMMIT_BYTES = 1 << 20
 
 PROBED_WARNING = (
     "WARNING: Image format was not specified for '{path}' and probing guessed raw.\n"
@@ -35,12 +37,22 @@ PROBED_WARNING = (
 )
 
 
-def print_message(text: str) -> None:
-    print(f"pyqemu: {text}", file=sys.stderr, flush=True)
+class Statistics:
+    """What has been done to a drive since it was made."""
+
+    __slots__ = ("flush_operations", "rd_bytes", "rd_operations", "wr_bytes", "wr_operations")
+
+    def __init__(self) -> None:
+        self.rd_bytes = self.rd_operations = self.wr_bytes = self.wr_operations = self.flush_operations = 0
 
 
 class FileDrive:
-    """A drive slot. ``warnings`` holds what the user should be told about the medium."""
+    """A drive slot. ``warnings`` holds what the user should be told about the medium.
+
+    ``name``       what monitors know it by; empty for a drive that a device made for itself, around a node
+    ``device_id``  of the ``-device`` that it is in
+    ``node``       at the top of the medium's nodes; None without a medium
+    """
 
     def __init__(
         self,
@@ -51,25 +63,34 @@ class FileDrive:
         cache: str = "writeback",
         index: int = 0,
         snapshot: bool = False,
-        on_message: Callable[[str], None] = print_message,
+        active: bool = True,
+        graph: Graph | None = None,
+        on_message: Callable[[str], None] = report,
     ) -> None:
         """An empty drive; see ``open_drive``."""
         if media not in MEDIA:
             raise ConfigError(f"'{media}' invalid media", f"Accepted: {', '.join(MEDIA)}.")
         if cache not in CACHE_MODES:
             raise ConfigError("invalid cache option", f"Accepted: {', '.join(CACHE_MODES)}.")
-        self.id = id
+        self.id = self.name = id
+        self.device_id = ""
         self.media = media
         self.serial = serial
         self.cache = cache
         self.index = index
         self.snapshot = snapshot
+        self.active = active
         self.write_cache = cache not in ("writethrough", "directsync")
         self.path = ""
         self.size = 0
         self.read_only = media == "cdrom"
         self.warnings: list[str] = []
         self.on_change: list[Callable[[], None]] = []
+        self.stats = Statistics()
+        self.on_error: Callable[[tuple[str, OSError]], None] = lambda _what: None
+        self.graph = graph or Graph()
+        self.node: Node | None = None
+        self._watchers: list[Watcher] = []
         self._image: Image | None = None
         self._guards_head = False
         self._on_message = on_message
@@ -79,24 +100,133 @@ class FileDrive:
     def inserted(self) -> bool:
         return self._image is not None
 
+    @property
+    def image(self) -> Image | None:
+        """What the guest reads and writes: the node's content, or an overlay's."""
+        return self._image
+
+    @property
+    def keeps_content(self) -> bool:
+        """What is written can be read again."""
+        return self.node is not None and (self.has_overlay or self.node.leaf.driver not in NULL_DRIVERS)
+
+    @property
+    def has_overlay(self) -> bool:
+        """What is written goes to a temporary file."""
+        return isinstance(self._image, Overlay)
+
     # -- the medium -----------------------------------------------------------------------------------
 
     def insert(self, path: str, *, read_only: bool = False, format: str | None = None) -> None:
         """Put an image in, in place of what is there. Raises ConfigError, and then nothing has changed."""
-        read_only = read_only or self.media == "cdrom"
-        image, probed = _open_image(
+        node = self.open_node(path, read_only=read_only, format=format)
+        try:
+            self.attach(node, read_only=read_only)
+        except BaseException:
+            self.graph.discard(node)
+            raise
+
+    def open_node(self, path: str, *, read_only: bool = False, format: str | None = None) -> Node:
+        """A node to attach: the image as this drive's options have it. Raises ConfigError."""
+        writable = not read_only and self.media != "cdrom"
+        return self.graph.open(
             path,
-            writable=not read_only,
+            writable=writable,
             format=format,
-            snapshot=self.snapshot,
+            snapshot=self.snapshot and writable,
             sync=not self.write_cache,
+            cache={"direct": self.cache in ("none", "directsync"), "no-flush": self.cache == "unsafe"},
         )
+
+    def attach(self, node: Node, *, read_only: bool = False) -> None:
+        """Put a node in, in place of what is there. Raises ConfigError, and then nothing has changed."""
+        read_only = read_only or self.media == "cdrom" or (node.read_only and not self.snapshot)
+        overlay = Overlay(node.image) if self.snapshot and not read_only else None
+        try:
+            node.hold(self, write=not read_only and overlay is None, lock=self.active)
+        except BaseException:
+            if overlay is not None:
+                overlay.close()
+            raise
         self._close()
-        self._image = image
-        self._guards_head = probed and not read_only and not self.snapshot
-        self.path, self.size, self.read_only = path, image.size, read_only
-        self.warnings = [PROBED_WARNING.format(path=path)] if self._guards_head else []
+        self.node, self._image, self._watchers = node, overlay or node.image, node.watchers
+        self._guards_head = node.guards_head
+        self.path, self.size, self.read_only = node.filename, self._image.size, read_only
+        self.warnings = [PROBED_WARNING.format(path=self.path)] if self._guards_head else []
         self._changed()
+
+    def replace(self, node: Node) -> None:
+        """Go on with another node of the same content: no guest hears of it. Raises ConfigError."""
+        old = self.node
+        assert old is not None and node.size == self.size
+        node.hold(self, write=not self.read_only, lock=self.active)
+        if isinstance(self._image, Overlay):
+            self._image.close()
+        old.drop(self)
+        self.node, self._image, self._watchers, self.path = node, node.image, node.watchers, node.filename
+        self._guards_head = node.guards_head
+        self.graph.discard(old)
+
+    def open_base(self) -> None:
+        """Make the image below an overlay one that can be written to. Raises ConfigError."""
+        assert self.node is not None
+        image = self.node.leaf.image
+        if isinstance(image, RawImage):
+            image.reopen(writable=True)
+            try:
+                image.acquire()
+            except ConfigError:
+                self.close_base()
+                raise
+
+    def close_base(self) -> None:
+        """The opposite of ``open_base``. Raises ConfigError."""
+        assert self.node is not None
+        image = self.node.leaf.image
+        if isinstance(image, RawImage):
+            image.reopen(writable=False)
+            image.acquire(write=False)
+
+    def commit(self) -> None:
+        """Write what the overlay holds to the image, and empty the overlay. Raises ConfigError, OSError."""
+        overlay = self._image
+        if not isinstance(overlay, Overlay):
+            raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+        assert self.node is not None
+        self.open_base()
+        try:
+            for start, end in overlay.written():
+                for offset in range(start, end, COMMIT_BYTES):
+                    piece = memoryview(bytearray(min(COMMIT_BYTES, end - offset)))
+                    overlay.read_into(offset, piece)
+                    self.node.image.write(offset, piece)
+            self.node.image.flush()
+            overlay.forget()
+        finally:
+            self.close_base()
+
+    def drop_overlay(self) -> None:
+        """Go on at the image itself, which holds all that the overlay holds and can be written to."""
+        overlay, node = self._image, self.node
+        assert isinstance(overlay, Overlay) and node is not None
+        for part in node.chain():
+            part.read_only = False
+        node.hold(self, write=True, lock=self.active)
+        self._image = node.image
+        overlay.close()
+
+    def activate(self) -> None:
+        """Lock the image: from now on it is ours. Raises ConfigError if somebody else has it."""
+        if not self.active and self.node is not None:
+            self.node.lock(self, write=not self.read_only and not self.has_overlay)
+        self.active = True
+
+    def deactivate(self) -> None:
+        """Leave the image to another process. Raises OSError if what was written cannot be brought to it."""
+        self.flush()
+        if self.active and self.node is not None:
+            self.node.unlock(self)
+        self.active = False
 
     def eject(self) -> None:
         """Take the medium out, if there is one."""
@@ -104,16 +234,29 @@ class FileDrive:
             self._close()
             self._changed()
 
+    def resize(self, size: int) -> None:
+        """Change how long the medium is. Raises ConfigError, OSError."""
+        assert self.node is not None
+        if self.has_overlay:
+            raise ConfigError("Image format driver does not support resize")
+        self.node.resize(size)
+        self.size = self.node.size
+        self._changed()
+
     def close(self) -> None:
         """Give the image back to the host. The drive is empty afterwards; nobody is told."""
         self._close()
 
     def _close(self) -> None:
-        image, self._image = self._image, None
+        image, node = self._image, self.node
+        self._image, self.node, self._watchers = None, None, []
         self.path, self.size, self.warnings, self._guards_head = "", 0, [], False
         self._reported.clear()
-        if image is not None:
+        if isinstance(image, Overlay):
             image.close()
+        if node is not None:
+            node.drop(self)
+            self.graph.discard(node)
 
     def _changed(self) -> None:
         for callback in self.on_change:
@@ -125,6 +268,9 @@ class FileDrive:
         """Fill *buffer* from byte *offset* on. Raises OSError, ValueError past the end."""
         view = memoryview(buffer).cast("B")
         self._medium(offset, len(view)).read_into(offset, view)
+        stats = self.stats
+        stats.rd_operations += 1
+        stats.rd_bytes += len(view)
 
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Store *data* at byte *offset*. Raises OSError, ValueError past the end."""
@@ -134,11 +280,20 @@ class FileDrive:
             raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
         if self._guards_head and offset < HEAD_BYTES:
             self._check_head(image, offset, view)
+        for watcher in self._watchers:
+            watcher.before_write(offset, len(view))
         image.write(offset, view)
+        for watcher in self._watchers:
+            watcher.after_write(offset, len(view))
+        stats = self.stats
+        stats.wr_operations += 1
+        stats.wr_bytes += len(view)
 
     def flush(self) -> None:
         """Return once everything written is on stable storage. Raises OSError."""
-        if self._image is not None and not self.read_only and self.cache != "unsafe":
+        self.stats.flush_operations += 1
+        node = self.node
+        if self._image is not None and not self.read_only and not (node is not None and node.no_flush):
             self._image.flush()
 
     def _medium(self, offset: int, length: int) -> Image:
@@ -158,7 +313,8 @@ class FileDrive:
     # -- errors ---------------------------------------------------------------------------------------
 
     def report_error(self, what: str, error: OSError) -> None:
-        """Tell the user about a host error, once for each kind."""
+        """Tell the user about a host error, once for each kind, and whoever listens about each."""
+        self.on_error((what, error))
         kind = (what, error.errno)
         if kind not in self._reported:
             self._reported.add(kind)
@@ -176,55 +332,35 @@ def open_drive(
     serial: str = "",
     cache: str = "writeback",
     index: int = 0,
-    on_message: Callable[[str], None] = print_message,
+    active: bool = True,
+    graph: Graph | None = None,
+    node: Node | None = None,
+    on_message: Callable[[str], None] = report,
 ) -> FileDrive:
     """A drive with the image at *path*, or an empty one with None.
 
     ``format``    what the user said; None probes, which guards block 0 and leaves a line in ``warnings``
     ``snapshot``  writes go to a temporary file
     ``cache``     QEMU's cache modes
+    ``active``    False: another process still has the image; ``activate()`` comes later
+    ``graph``     where its nodes go; ``node``: one that is there already, instead of a path
     Raises ConfigError.
     """
     drive = FileDrive(
-        id=id, media=media, serial=serial, cache=cache, index=index, snapshot=snapshot, on_message=on_message
+        id=id,
+        media=media,
+        serial=serial,
+        cache=cache,
+        index=index,
+        snapshot=snapshot,
+        active=active,
+        graph=graph,
+        on_message=on_message,
     )
-    if path is None:
+    if node is not None:
+        drive.attach(node, read_only=read_only)
+    elif path is None:
         drive.read_only = drive.read_only or read_only
     else:
         drive.insert(path, read_only=read_only, format=format)
     return drive
-
-
-def _open_image(path: str, *, writable: bool, format: str | None, snapshot: bool, sync: bool) -> tuple[Image, bool]:
-    """The image, and whether its format was only guessed."""
-    if not path:
-        raise ConfigError('A block device must be specified for "file"')
-    if format is not None and format not in KNOWN_FORMATS:
-        raise ConfigError(f"Unknown driver '{format}'", nearest(format, KNOWN_FORMATS) or "Accepted: raw.")
-    snapshot = snapshot and writable
-    raw = RawImage(path, writable=writable and not snapshot, base=snapshot, sync=sync)
-    try:
-        if format != "raw":
-            _check_format(raw, format)
-        return (Overlay(raw) if snapshot else raw), format is None
-    except BaseException:
-        raw.close()
-        raise
-
-
-def _check_format(image: RawImage, format: str | None) -> None:
-    """Refuse an image that is not raw, or not what the user said. *format* is None to accept raw."""
-    head = bytearray(HEAD_BYTES)
-    try:
-        image.read_into(0, memoryview(head))
-    except OSError as error:
-        reason = os.strerror(error.errno or errno.EIO)
-        raise ConfigError(f"Could not read image for determining its format: {reason}") from None
-    found = probe_format(head)
-    if format is not None and found != format:
-        raise ConfigError(f"Image is not in {format} format", f"It looks like {found}.")
-    if found != "raw":
-        raise ConfigError(
-            f"Could not open '{image.path}': format '{found}' is not supported by pyqemu yet; "
-            "convert with qemu-img convert -O raw"
-        )

@@ -14,6 +14,7 @@ Errors   ConfigError in QEMU's wording; a file system without such locks is used
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import struct
@@ -49,6 +50,14 @@ def lock_image(fd: int, path: str, *, used: Iterable[int], unshared: Iterable[in
         raise _conflict("file", path) from None  # somebody else locks without knowing the protocol
     except OSError:
         return
+
+
+def unlock_image(fd: int) -> None:
+    """Give up every lock of this descriptor."""
+    with contextlib.suppress(OSError):
+        for base in (USED_BASE, UNSHARED_BASE):
+            for permission in NAMES:
+                fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _request(fcntl.F_UNLCK, base + permission))
 
 
 def _request(kind: int, byte: int) -> bytes:

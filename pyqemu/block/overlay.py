@@ -62,12 +62,28 @@ class Overlay:
         for start, stop, page in self._page_ranges(first, last + 1):
             self._pages.setdefault(page, bytearray(PAGE_CLUSTERS))[start:stop] = b"\1" * (stop - start)
 
+    def written(self) -> Iterator[tuple[int, int]]:
+        """(start, end) of each stretch that is in the overlay."""
+        return ((start, end) for start, end, written in self._runs(0, self.size) if written)
+
+    def forget(self) -> None:
+        """Show the image underneath again. Raises OSError."""
+        self._pages.clear()
+        os.ftruncate(self._fd, 0)
+
     def flush(self) -> None:
         """Nothing to do: the overlay does not outlive the process."""
 
+    def acquire(self, *, write: bool = True) -> None:
+        """Nobody else has the overlay; the image underneath is locked by who holds its node."""
+
+    def release(self) -> None:
+        pass
+
     def close(self) -> None:
+        """Forget what was written. The image underneath stays open."""
         self._file.close()
-        self._base.close()
+        self._fd = -1  # the number may soon be another file's
 
     def _copy(self, start: int, end: int) -> None:
         piece = memoryview(bytearray(end - start))

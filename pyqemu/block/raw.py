@@ -30,6 +30,12 @@ class Image(Protocol):
     def flush(self) -> None:
         """Return once everything written is on stable storage. Raises OSError."""
 
+    def acquire(self, *, write: bool = True) -> None:
+        """Take the locks, for reading alone without *write*. Raises ConfigError if somebody else has them."""
+
+    def release(self) -> None:
+        """Give up the locks: another process goes on with the image."""
+
     def close(self) -> None: ...
 
 
@@ -38,18 +44,20 @@ class RawImage:
 
     ``base``   will be read below an overlay: others may neither write nor resize it
     ``sync``   every write waits for stable storage (cache=writethrough and directsync)
+    ``locked`` False: another process has it still; ``acquire`` comes later
     """
 
-    def __init__(self, path: str, *, writable: bool, base: bool = False, sync: bool = False) -> None:
+    def __init__(
+        self, path: str, *, writable: bool, base: bool = False, sync: bool = False, locked: bool = True
+    ) -> None:
         self.path = path
-        self._fd = _open(path, (os.O_RDWR if writable else os.O_RDONLY) | (os.O_DSYNC if sync else 0))
+        self._writable = writable
+        self._unshared = (lock.WRITE, lock.RESIZE) if base else (lock.WRITE,)
+        self._sync = os.O_DSYNC if sync else 0
+        self._fd = _open(path, (os.O_RDWR if writable else os.O_RDONLY) | self._sync)
         try:
-            lock.lock_image(
-                self._fd,
-                path,
-                used=(lock.READ, lock.WRITE) if writable else (lock.READ,),
-                unshared=(lock.WRITE, lock.RESIZE) if base else (lock.WRITE,),
-            )
+            if locked:
+                self.acquire()
             self.size = -(-_length(self._fd) // SECTOR_BYTES) * SECTOR_BYTES
         except BaseException:
             os.close(self._fd)
@@ -63,6 +71,38 @@ class RawImage:
 
     def flush(self) -> None:
         os.fdatasync(self._fd)
+
+    def reopen(self, *, writable: bool) -> None:
+        """Open the same file again, to write or not; without locks. After a ConfigError nothing has changed."""
+        fd = _open(self.path, (os.O_RDWR if writable else os.O_RDONLY) | self._sync)
+        try:
+            if not os.path.sameopenfile(fd, self._fd):
+                raise ConfigError(f"Could not open '{self.path}': it is not the file that it was")
+            os.dup2(fd, self._fd, inheritable=False)
+            self._writable = writable
+        finally:
+            os.close(fd)
+
+    def resize(self, size: int) -> None:
+        """Cut the file off, or make it longer with zeros. Raises OSError."""
+        os.ftruncate(self._fd, size)
+        self.size = -(-size // SECTOR_BYTES) * SECTOR_BYTES
+
+    def next_data(self, offset: int) -> int:
+        """Where the first bytes at or behind *offset* are that the host has stored; ``size``: there are none."""
+        try:
+            return min(os.lseek(self._fd, offset, os.SEEK_DATA), self.size)
+        except OSError as error:
+            return self.size if error.errno == errno.ENXIO else offset
+
+    def acquire(self, *, write: bool = True) -> None:
+        """Take the locks, for reading alone without *write*. Raises ConfigError if somebody else has them."""
+        used = (lock.READ, lock.WRITE) if write and self._writable else (lock.READ,)
+        lock.lock_image(self._fd, self.path, used=used, unshared=self._unshared)
+
+    def release(self) -> None:
+        """Give up the locks: another process goes on with the image."""
+        lock.unlock_image(self._fd)
 
     def close(self) -> None:
         """Close the file, which also gives up its locks."""
@@ -93,20 +133,21 @@ def write_all(fd: int, offset: int, data: memoryview) -> None:
 def _open(path: str, flags: int) -> int:
     """A descriptor for a regular file or block device. Nothing else is opened: it could block or act."""
     try:
-        _check_kind(path, os.stat(path))
+        check_kind(path, os.stat(path))
         fd = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError) as error:
         reason = os.strerror(error.errno or errno.EIO) if isinstance(error, OSError) else "Invalid argument"
         raise ConfigError(f"Could not open '{path}': {reason}") from None
     try:
-        _check_kind(path, os.fstat(fd))  # the name may mean something else by now
+        check_kind(path, os.fstat(fd))  # the name may mean something else by now
     except ConfigError:
         os.close(fd)
         raise
     return fd
 
 
-def _check_kind(path: str, status: os.stat_result) -> None:
+def check_kind(path: str, status: os.stat_result) -> None:
+    """Raises ConfigError for what is neither a file nor a block device."""
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISBLK(status.st_mode)):
         raise ConfigError(
             f"'file' driver requires '{path}' to be a regular file", "Block devices are accepted as well."

@@ -1,29 +1,27 @@
 """Device trees: which chips a board has, as ``machines/boards/NAME.yaml`` says.
 
-Errors   ConfigError naming the file, the entry and what is accepted
+Errors   ConfigError naming file, line, column and what is accepted
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from pyqemu.core.errors import ConfigError, nearest
+from pyqemu.core.errors import nearest
 from pyqemu.hw.catalog import CATALOG
-from pyqemu.machines.loader import read_yaml
+from pyqemu.machines.document import read_document
+from pyqemu.machines.schema import DeviceNode as Node
+from pyqemu.machines.schema import checked, devices, flag
 
-_KEYS = ("id", "type", "slot", "props")
+if TYPE_CHECKING:
+    from pyqemu.machines.registry import MachineType
 
+__all__ = ["Node", "Tree", "described_tree", "load_tree", "machine_tree"]
 
-@dataclass(frozen=True)
-class Node:
-    """One device. ``devfn`` is -1 on the ISA side."""
-
-    id: str
-    type: str
-    devfn: int = -1
-    props: dict[str, Any] = field(default_factory=dict)
+_KEYS = {"pci": flag, "devices": devices}
 
 
 @dataclass(frozen=True)
@@ -32,32 +30,43 @@ class Tree:
     pci: bool
     nodes: tuple[Node, ...]
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is no board at all: no CPU, no memory, and no place for anything."""
+        return not self.nodes
+
 
 def load_tree(path: Path) -> Tree:
-    """Read and check one tree."""
-    document = read_yaml(path)
-    if not isinstance(document, dict) or set(document) != {"pci", "devices"}:
-        raise ConfigError(f"{path}: a board has the keys 'pci' and 'devices'")
-    nodes = tuple(_node(path, entry) for entry in document["devices"])
-    names = [node.id for node in nodes]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f"{path}: two devices are called '{name}'")
-    return Tree(path.stem, bool(document["pci"]), nodes)
+    """Read and check one tree. Raises ConfigError."""
+    values = checked(read_document(path), _KEYS, required=_KEYS)
+    _check_types(values["devices"])
+    return Tree(path.stem, values["pci"], values["devices"])
 
 
-def _node(path: Path, entry: Any) -> Node:
-    if not isinstance(entry, dict) or not {"id", "type"} <= set(entry) <= set(_KEYS):
-        raise ConfigError(f"{path}: a device has the keys {', '.join(_KEYS)}, not {entry!r:.80}")
-    if entry["type"] not in CATALOG:
-        raise ConfigError(f"{path}: there is no device type '{entry['type']}'", nearest(entry["type"], CATALOG))
-    return Node(str(entry["id"]), entry["type"], _devfn(path, entry.get("slot")), entry.get("props") or {})
+def machine_tree(machine: MachineType) -> Tree:
+    """The board of a machine type, without what it lacks and with what it adds. Raises ConfigError."""
+    _check_types(machine.devices)
+    return described_tree(machine)
 
 
-def _devfn(path: Path, slot: Any) -> int:
-    if slot is None:
-        return -1
-    number, _, function = str(slot).partition(".")
-    if not (number.isdigit() and function.isdigit() and int(number) < 32 and int(function) < 8):
-        raise ConfigError(f"{path}: 'slot' is written slot.function, not {slot!r}")
-    return int(number) << 3 | int(function)
+def described_tree(machine: MachineType) -> Tree:
+    """The same, though the type may add devices that do not exist here."""
+    tree = load_tree(machine.board_path)
+    known = [node.id for node in tree.nodes]
+    for id in machine.without:
+        if id not in known:
+            raise machine.places["without"].error(f"board '{tree.name}' has no device '{id}'", nearest(id, known))
+    nodes = [node for node in tree.nodes if node.id not in machine.without]
+    for node in machine.devices:
+        if node.id in [other.id for other in nodes]:
+            assert node.place
+            raise node.place.error(f"two devices are called '{node.id}'")
+        nodes.append(node)
+    return replace(tree, nodes=tuple(nodes))
+
+
+def _check_types(nodes: Iterable[Node]) -> None:
+    for node in nodes:
+        if node.type not in CATALOG:
+            assert node.place
+            raise node.place.error(f"there is no device type '{node.type}'", nearest(node.type, CATALOG))

@@ -23,15 +23,20 @@ class Picture(NamedTuple):
     rgb: bytes
 
 
-class Source(Protocol):
-    """What a display adapter shows (of the standard VGA: ``Scanout``)."""
+class TextSource(Protocol):
+    """What a terminal can show (``TextConsole``, and the standard VGA's ``Scanout``)."""
 
     @property
     def is_text(self) -> bool: ...
     @property
-    def is_blank(self) -> bool: ...
-    @property
     def size(self) -> tuple[int, int]: ...
     def changed(self) -> bool: ...
     def text(self) -> TextScreen: ...
+
+
+class Source(TextSource, Protocol):
+    """What a display adapter shows."""
+
+    @property
+    def is_blank(self) -> bool: ...
     def picture(self, *, cursor_on: bool = True, blink_on: bool = True) -> Picture: ...

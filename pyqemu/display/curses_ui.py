@@ -1,5 +1,9 @@
 """The terminal display (``-display curses``): the guest's text screen in a terminal, its keys from there.
 
+Alt-1 shows the guest's screen, Alt-2 and on the text consoles (``vc``): the monitor, serial and parallel ports.
+What is typed goes to what is shown, to a console as the terminal sends it; Ctrl with a cursor key or page key looks
+back.
+
 Source   ECMA-48 (cursor addressing, SGR); xterm control sequences (alternate screen, bright colours)
 Units    ``interval_ns`` is host time until the next ``refresh()``
 Errors   a terminal that goes away or does not keep up loses output, never the machine
@@ -13,11 +17,14 @@ from __future__ import annotations
 
 import locale
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from pyqemu.display import Source, TextScreen
+from pyqemu.chardev.vc import VcChardev
+from pyqemu.display import TextScreen, TextSource
+from pyqemu.display.console import HISTORY
 from pyqemu.display.screen import CP437
 from pyqemu.display.terminal_keys import KeyDecoder, OnKey
 from pyqemu.display.typist import Typist
@@ -64,17 +71,30 @@ def rendition(attribute: int, blink: bool) -> bytes:
     return b"\x1b[%sm" % ";".join(map(str, codes)).encode()
 
 
+# Alt with a digit: the console of that number.
+_SELECT = re.compile(rb"\x1b([1-9])")
+# Control with cursor up and down, page up and down: rows to look back.
+_LOOK_BACK = {b"\x1b[1;5A": 1, b"\x1b[1;5B": -1, b"\x1b[5;5~": 10, b"\x1b[6;5~": -10}
+
+
 class CursesDisplay:
-    """Draws what *source* shows on a terminal, and reports keys.
+    """Draws on a terminal what *source* shows or one of *consoles*, and reports keys. *source* None: only those.
 
     The event loop calls ``start()``, then ``refresh()`` every ``interval_ns`` and ``read_input()`` when
     ``input_fd`` is readable, and ``stop()`` at the end, whatever happened.
     """
 
     def __init__(
-        self, source: Source, on_key: OnKey, *, input_fd: int = 0, output_fd: int = 1, encoding: str | None = None
+        self,
+        source: TextSource | None,
+        on_key: OnKey,
+        *,
+        consoles: Sequence[VcChardev] = (),
+        input_fd: int = 0,
+        output_fd: int = 1,
+        encoding: str | None = None,
     ) -> None:
-        self.source = source
+        self._consoles: list[TextSource | VcChardev] = [*([source] if source is not None else []), *consoles]
         self.input_fd = input_fd
         self.output_fd = output_fd
         self.interval_ns = FAST_NS
@@ -86,7 +106,7 @@ class CursesDisplay:
         self._mode: Any = None
         self._idle = 0
         self._esc_seen = False
-        self._forget()
+        self.select(0)
 
     # -- life -----------------------------------------------------------------------------------------
 
@@ -144,12 +164,36 @@ class CursesDisplay:
         self.receive(data)
         return bool(data)
 
+    def select(self, number: int) -> None:
+        """Show another console, by its place."""
+        shown = self._consoles[number]
+        self._vc = shown if isinstance(shown, VcChardev) else None
+        self.source: TextSource = shown.console if isinstance(shown, VcChardev) else shown
+        if self._vc is not None:
+            self._vc.show()
+        self._forget()
+
     def receive(self, data: bytes) -> None:
         """Bytes that were typed."""
-        self._decoder.feed(data)
+        begin = 0
+        for key in _SELECT.finditer(data):
+            if (number := int(key[1]) - 1) < len(self._consoles):
+                self._take(data[begin : key.start()])
+                self.select(number)
+                begin = key.end()
+        self._take(data[begin:])
         self._esc_seen = False
         self._idle = 0
         self.interval_ns = FAST_NS
+
+    def _take(self, data: bytes) -> None:
+        if self._vc is None:
+            self._decoder.feed(data)
+        elif rows := _LOOK_BACK.get(data):
+            self._vc.console.scroll(rows)
+        elif data:
+            self._vc.console.scroll(-HISTORY)
+            self._vc.type(data)
 
     # -- drawing --------------------------------------------------------------------------------------
 
@@ -255,15 +299,18 @@ class CursesDisplay:
 def show(vm: Any) -> Iterator[None]:
     """Join a machine's screen and keyboard to this terminal; the machine's event loop does the work.
 
-    A machine without a display adapter shows nothing.
+    A machine with neither a display adapter nor a text console shows nothing.
     """
     devices = vm.board.devices
-    if "vga" not in devices:
+    consoles = [chardev for _, chardev in vm.named_chardevs() if isinstance(chardev, VcChardev)]
+    consoles.sort(key=lambda chardev: not chardev.label.startswith("compat_monitor"))
+    source = devices["vga"].scanout if "vga" in devices else None
+    if source is None and not consoles:
         yield
         return
     keyboard = devices.get("keyboard")
     on_key = Typist(keyboard.keyboard, vm.clock).type if keyboard else lambda *_key: None
-    display = CursesDisplay(devices["vga"].scanout, on_key)
+    display = CursesDisplay(source, on_key, consoles=consoles)
 
     def refresh() -> None:
         display.refresh()

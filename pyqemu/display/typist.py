@@ -7,6 +7,7 @@ what does not fit and goes on when the guest has read.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pyqemu.core.clock import Clock
@@ -22,8 +23,14 @@ class Typist:
     def __init__(self, keyboard: Any, clock: Clock) -> None:
         self._keyboard = keyboard
         self._clock = clock
-        self._held: deque[tuple[str, bool]] = deque()
+        self._held: deque[tuple[str, bool] | int] = deque()  # a number: wait so many nanoseconds
         self._timer = clock.timer(self._feed)
+        self.on_done: Callable[[], None] | None = None
+        """Called when everything has been typed."""
+
+    @property
+    def is_done(self) -> bool:
+        return not self._held
 
     def type(self, name: str, pressed: bool) -> None:
         """Pass an event on now, or as soon as there is room. Beyond HELD_EVENTS the newest are dropped."""
@@ -32,8 +39,25 @@ class Typist:
         if not self._timer.pending:
             self._feed()
 
+    def press_together(self, names: Sequence[str], hold_ns: int) -> None:
+        """Press keys one after the other, hold them, and release them in the opposite order."""
+        if len(self._held) + 2 * len(names) >= HELD_EVENTS:
+            return
+        self._held.extend((name, True) for name in names)
+        self._held.append(hold_ns)
+        self._held.extend((name, False) for name in reversed(names))
+        self._held.append(hold_ns)
+        if not self._timer.pending:
+            self._feed()
+
     def _feed(self) -> None:
         while self._held and len(self._keyboard.keys) <= ROOM_BYTES:
-            self._keyboard.press(*self._held.popleft())
+            event = self._held.popleft()
+            if isinstance(event, int):
+                self._timer.start(self._clock.now() + event)
+                return
+            self._keyboard.press(*event)
         if self._held:
             self._timer.start(self._clock.now() + PAUSE_NS)
+        elif self.on_done is not None:
+            self.on_done()

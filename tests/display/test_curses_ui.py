@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pyqemu.chardev.vc import VcChardev
 from pyqemu.core.clock import Clock
 from pyqemu.display import TextScreen
 from pyqemu.display.curses_ui import FAST_NS, SLOW_NS, CursesDisplay, rendition, show
@@ -210,6 +211,65 @@ def test_a_lone_escape_is_a_key_after_a_while(pair: Pair) -> None:
     assert pair.keys[2:] == [("up", True), ("up", False)]
 
 
+class Consoles(Pair):
+    """A screen and two consoles, whose typed bytes are in ``got``."""
+
+    def __init__(self, *, adapter: bool = True) -> None:
+        super().__init__()
+        self.vcs = [VcChardev(), VcChardev(40, 10)]
+        self.got = [bytearray(), bytearray()]
+        for vc, got in zip(self.vcs, self.got, strict=True):
+            vc.connect(got.extend)
+        screen = self.screen if adapter else None
+        self.display = CursesDisplay(
+            screen, lambda *key: self.keys.append(key), consoles=self.vcs, encoding="utf-8"
+        )
+        self.display.write = self.terminal.write
+        self.display.terminal_size = lambda: (80, 25)
+
+
+def test_consoles_are_shown_with_alt_and_their_number() -> None:
+    pair = Consoles()
+    pair.screen.put(0, 0, b"the guest")
+    pair.vcs[0].write(b"(qemu) ")
+    pair.vcs[1].write(b"login: ")
+    seen = []
+    for key in (b"", b"\x1b3", b"\x1b2", b"\x1b1"):
+        pair.display.receive(key)
+        pair.refresh()
+        seen.append(pair.terminal.line(0))
+    assert seen == ["the guest", "login:", "(qemu)", "the guest"]
+    assert pair.keys == []
+
+
+def test_what_is_typed_goes_to_what_is_shown() -> None:
+    pair = Consoles()
+    pair.display.receive(b"a\x1b2info\x1b[A\r\x1b3root\r\x1b1b\x1b4")
+    assert pair.got == [b"info\x1b[A\r", b"root\r"]
+    assert [key for key, pressed in pair.keys if pressed] == ["a", "b", "alt", "4"]  # there is no fourth
+
+
+def test_a_console_is_announced_when_it_is_first_shown() -> None:
+    pair, shown = Consoles(), []
+    pair.vcs[0].on_shown = lambda: shown.append(1)
+    pair.display.receive(b"\x1b2\x1b1\x1b2")
+    assert shown == [1]
+
+
+def test_one_looks_back_until_something_is_typed() -> None:
+    pair = Consoles(adapter=False)
+    pair.vcs[0].write(b"".join(b"%d\r\n" % number for number in range(100)))
+    pair.refresh()
+    assert pair.terminal.line(0) == "77"
+    seen = []
+    for key in (b"\x1b[1;5A", b"\x1b[5;5~", b"\x1b[1;5B", b"\x1b[6;5~", b"\x1b[5;5~", b"x"):
+        pair.display.receive(key)
+        pair.refresh()
+        seen.append(pair.terminal.line(0))
+    assert seen == ["76", "66", "67", "77", "67", "77"]
+    assert pair.got[0] == b"x"
+
+
 def test_a_terminal_that_is_gone_does_no_harm() -> None:
     reader, writer = os.pipe()
     os.close(reader)
@@ -245,6 +305,10 @@ class Machine:
         ps2 = SimpleNamespace(keys=[], press=lambda *key: self.keys.append(key))
         devices = {"keyboard": SimpleNamespace(keyboard=ps2), "vga": SimpleNamespace(scanout=screen)}
         self.board = SimpleNamespace(devices=devices if screen else {})
+        self.chardevs: list[tuple[str, Any]] = []
+
+    def named_chardevs(self) -> list[tuple[str, Any]]:
+        return self.chardevs
 
 
 def test_show_runs_from_the_machines_loop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,6 +337,20 @@ def test_show_runs_from_the_machines_loop(monkeypatch: pytest.MonkeyPatch) -> No
     assert written == []
 
 
-def test_show_without_an_adapter_does_nothing() -> None:
+def test_show_has_the_monitor_first_among_the_consoles(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+    monkeypatch.setattr(CursesDisplay, "start", lambda self: None)
+    monkeypatch.setattr(CursesDisplay, "_write", lambda self, data: written.append(data))
+    machine = Machine(None)
+    for label in ("serial0", "compat_monitor0"):
+        vc = VcChardev()
+        vc.label = label
+        vc.write(label.encode())
+        machine.chardevs.append((label, vc))
+    with show(machine):
+        assert b"compat_monitor0" in b"".join(written) and b"serial0" not in b"".join(written)
+
+
+def test_show_without_anything_to_show_does_nothing() -> None:
     with show(Machine(None)):
         pass

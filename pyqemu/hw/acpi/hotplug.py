@@ -17,7 +17,7 @@ PCI_PORTS, CPU_PORTS = 0x18, 0x20
 UP, DOWN, EJECT, REMOVABLE = 0x00, 0x04, 0x08, 0x0C
 
 
-class PciHotplug(Record):
+class PciHotplug(Record, vmstate="pci_status"):
     """``on_eject(slot)`` is called when the guest has let go; ``removable()`` gives the mask of slots."""
 
     up = State.u32()

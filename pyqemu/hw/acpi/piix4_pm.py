@@ -18,12 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntFlag
-from typing import Any
+from typing import Any, ClassVar
 
 from pyqemu.core.bus import Bus
 from pyqemu.core.clock import NS_PER_SECOND
 from pyqemu.core.device import Prop, State
 from pyqemu.core.ports import PortSpace
+from pyqemu.core.state import Record
 from pyqemu.hw.acpi.hotplug import CPU_PORTS, PCI_PORTS, CpuHotplug, PciHotplug
 from pyqemu.hw.acpi.smbus import SMBUS_PORTS, SmbusHost
 from pyqemu.hw.acpi.spd import SpdEeprom
@@ -75,6 +76,12 @@ _SCI_SOURCES = int(Pm1.TIMER | Pm1.GLOBAL | Pm1.POWER_BUTTON | Pm1.SLEEP_BUTTON 
 _SCI_ENABLE, _SLEEP_ENABLE = int(Control.SCI_ENABLE), int(Control.SLEEP_ENABLE)
 
 
+class I2cBus(Record, vmstate="i2c_bus"):
+    """The SMBus between two transfers, which is when a state is saved: nobody is addressed."""
+
+    saved_address = State.constant("uint8", 0xFF)
+
+
 class Piix4Pm(PciDevice, type="PIIX4_PM", vmstate="piix4_pm", version=3):
     """``on_suspend`` and ``on_smi`` are the board's: suspend to RAM, and SMI# (called after a write to B2)."""
 
@@ -90,17 +97,20 @@ class Piix4Pm(PciDevice, type="PIIX4_PM", vmstate="piix4_pm", version=3):
     smm_enabled = Prop.bool(False, help="whether the CPU takes SMI# (off: 5B says that SMM is set up)")
     pci_hotplug_window = Prop.bool(True, help="ports AE00", name="acpi-root-pci-hotplug")
 
-    pm1_status = State.u16()
-    pm1_enable = State.u16()
-    pm1_control = State.u16()
-    apm_command = State.u8()
-    apm_status = State.u8()
-    overflow_ticks = State.u64()  # TMROF_STS is set from this tick on
-    gpe_status = State.u16()
-    gpe_enable = State.u16()
-    pci_hotplug = State.record(PciHotplug)
-    smbus = State.record(SmbusHost)
-    eeproms = State.records(SpdEeprom, len(SPD_ADDRESSES))
+    struct_names: ClassVar[dict[str, str]] = {"APM State": "apm", "gpe": "ar.gpe"}
+
+    pm1_status = State.u16(name="ar.pm1.evt.sts")
+    pm1_enable = State.u16(name="ar.pm1.evt.en")
+    pm1_control = State.u16(name="ar.pm1.cnt.cnt")
+    apm_command = State.u8(name="apmc", group=("APM State", 1))
+    apm_status = State.u8(name="apms", group=("APM State", 1))
+    deadline = State.view("timer", lambda chip: chip.timer.deadline_ns, name="ar.tmr.timer")
+    overflow_ticks = State.u64(name="ar.tmr.overflow_time", wire="int64")  # TMROF_STS is set from this tick on
+    gpe_status = State.u16(name="sts", group=("gpe", 1))
+    gpe_enable = State.u16(name="en", group=("gpe", 1))
+    pci_hotplug = State.record(PciHotplug, name="acpi_pci_hotplug.acpi_pcihp_pci_status[0x0]")
+    smbus = State.record(SmbusHost, sub="smb")
+    eeproms = State.records(SpdEeprom, len(SPD_ADDRESSES), sub="eeproms")
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
@@ -108,6 +118,9 @@ class Piix4Pm(PciDevice, type="PIIX4_PM", vmstate="piix4_pm", version=3):
         self.on_smi: Callable[[], None] | None = None
         self.cpu_hotplug = CpuHotplug()
         self.pm_base = self.smbus_base = 0  # where the ports are now; 0: not decoded
+
+    def sections(self) -> list[tuple[str, Record]]:
+        return [("i2c_bus", I2cBus()), *super().sections()]
 
     def realize(self, bus: Any) -> None:
         isa: Bus = bus.isa

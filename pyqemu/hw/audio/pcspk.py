@@ -15,6 +15,7 @@ from typing import Any
 from pyqemu.core.clock import NS_PER_SECOND
 from pyqemu.core.device import IsaDevice, Prop, State
 from pyqemu.core.errors import ConfigError
+from pyqemu.core.state import Record
 from pyqemu.hw.timer.i8254 import PIT_HZ, Channel
 
 REFRESH_NS = 15085
@@ -29,7 +30,11 @@ class PcSpeaker(IsaDevice, type="isa-pcspk", vmstate="pcspk"):
     migrate = Prop.bool(True, help="whether saved states have a section for the speaker")
     pit = Prop.link(help="the timer whose counter 2 drives the speaker")
 
-    data_on = State.bool(False)
+    data_on = State.bool(False, wire="uint8")
+    dummy_refresh_clock = State.constant("uint8", 0)
+
+    def sections(self) -> list[tuple[str, Record]]:
+        return super().sections() if self.migrate else []
 
     _counter: Channel
     _now: Callable[[], int]

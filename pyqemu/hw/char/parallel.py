@@ -39,10 +39,12 @@ class Parallel(IsaDevice, type="isa-parallel", vmstate="parallel_isa"):
     irq = Prop.u32(7, help="ISA interrupt number")
     chardev = Prop.chardev(help="backend that takes what is printed")
 
-    data_out = State.u8(reset=0xFF)
-    status = State.u8(reset=STATUS_IDLE)
-    control = State.u8(reset=CONTROL_UNUSED | CONTROL_SELECT | CONTROL_NOT_INIT)
-    irq_pending = State.bool(reset=False)
+    data_out = State.u8(reset=0xFF, name="state.dataw")
+    data_in = State.constant("uint8", 0xFF, name="state.datar")
+    status = State.u8(reset=STATUS_IDLE, name="state.status")
+    control = State.u8(reset=CONTROL_UNUSED | CONTROL_SELECT | CONTROL_NOT_INIT, name="state.control")
+    irq_pending = State.bool(reset=False, name="state.irq_pending", wire="int32")
+    epp_timeout = State.constant("int32", 0, name="state.epp_timeout")
 
     def realize(self, bus: Bus) -> None:
         if self.index == UNSET and self.iobase == UNSET:

@@ -13,11 +13,14 @@ Missing  the time a byte takes on the wire: what is sent is gone at once. OUT2 d
 
 from __future__ import annotations
 
+from typing import Any
+
 from pyqemu.core.bus import Bus
 from pyqemu.core.device import IsaDevice, Prop, State
 from pyqemu.core.errors import ConfigError
 
 FIFO_BYTES = 16
+BYTES = tuple(bytes((value,)) for value in range(256))
 UNSET = 0xFFFFFFFF
 COM_PORTS = ((0x3F8, 4), (0x2F8, 3), (0x3E8, 4), (0x2E8, 3))
 BIT_NS = 1_000_000_000 / 115200  # with a divisor of 1
@@ -80,27 +83,50 @@ MSR_CHANGES = 0x0F
 MSR_CONNECTED = MSR_CTS | MSR_DSR | MSR_DCD
 
 
-class Serial16550(IsaDevice, type="isa-serial", vmstate="serial", version=3, minimum=2):
+def _nowhere(data: bytes) -> int:
+    """A port without a backend sends all the same."""
+    return len(data)
+
+
+class Serial16550(IsaDevice, type="isa-serial", vmstate="serial", version=3, minimum=2, wrapper="state"):
     index = Prop.u32(UNSET, help="COM port 0 to 3: where iobase and irq are not given (default: the first free)")
     iobase = Prop.u32(UNSET, help="first of eight I/O ports")
     irq = Prop.u32(UNSET, help="ISA interrupt number")
     chardev = Prop.chardev(help="backend that carries the line")
 
-    divisor = State.u16(reset=12)
+    divisor = State.u16(reset=12, name="divider")
+    last_received = State.u8(reset=0, name="rbr")  # what the data register shows while nothing waits
     ier = State.u8(reset=0)
-    fcr = State.u8(reset=0)
+    iir = State.view("uint8", lambda chip: chip._identification(), lambda chip, iir: chip._identified(iir))
     lcr = State.u8(reset=0)
     mcr = State.u8(reset=MCR_OUT2)
     lsr = State.u8(reset=LSR_SENT)
     msr = State.u8(reset=MSR_CONNECTED)
-    scratch = State.u8(reset=0)
-    last_received = State.u8(reset=0)  # what the data register shows while nothing waits
-    tx_pending = State.bool(reset=False)  # "transmitter empty" has not been noticed yet
-    timeout_pending = State.bool(reset=False, since=3)
-    timeout_at_ns = State.u64(reset=0, since=3)  # 0: not running
-    rx_fifo = State.fifo(FIFO_BYTES, since=3)
-    rx_errors = State.fifo(FIFO_BYTES, since=3)  # LSR bits that come up with the byte of rx_fifo
-    tx_fifo = State.fifo(FIFO_BYTES, since=3)  # only what a slow backend has not taken yet
+    scratch = State.u8(reset=0, name="scr")
+    fcr = State.u8(reset=0, name="fcr_vmstate", since=3)
+
+    # Beyond these, what the identification register does not tell.
+    rx_fifo = State.fifo(FIFO_BYTES, name="recv_fifo", sub="recv_fifo", since=3)
+    rx_errors = State.fifo(FIFO_BYTES, sub="recv_errors", since=3)  # LSR bits that come up with the byte of rx_fifo
+    tx_fifo = State.fifo(FIFO_BYTES, name="xmit_fifo", sub="xmit_fifo", since=3)  # what a slow backend left
+    tx_pending = State.bool(  # "transmitter empty" has not been noticed yet
+        reset=False,
+        name="thr_ipending",
+        wire="int32",
+        sub="thr_ipending",
+        implied=lambda chip: chip._cause() == IIR_TX,
+    )
+    timeout_at_ns = State.u64(  # 0: not running
+        reset=0, name="fifo_timeout_timer", wire="timer", sub="fifo_timeout_timer", since=3
+    )
+    timeout_pending = State.bool(
+        reset=False,
+        name="timeout_ipending",
+        wire="int32",
+        sub="timeout_ipending",
+        implied=lambda chip: chip._cause() == IIR_TIMEOUT,
+        since=3,
+    )
 
     # -- wiring ---------------------------------------------------------------------------------------
 
@@ -121,10 +147,13 @@ class Serial16550(IsaDevice, type="isa-serial", vmstate="serial", version=3, min
             (self._read_scratch, self._write_scratch),
         ]
         bus.ports.map_each(self.iobase, handlers, owner=self)
+        bus.ports.map_string(self.iobase, None, self._write_string)
+        self._send = _nowhere if self.chardev is None else self.chardev.write
         if self.chardev is not None:
             self.chardev.on_writable = self._drain
             self.chardev.on_break = self._receive_break
             self.chardev.connect(self._receive, self._room)
+            bus.clock.on_run.append(lambda running: self._accept_input() if running else None)
 
     def _place(self, bus: Bus) -> None:
         """Fill in what the user left open. Raises ConfigError."""
@@ -175,6 +204,14 @@ class Serial16550(IsaDevice, type="isa-serial", vmstate="serial", version=3, min
             return IIR_MODEM
         return IIR_NONE
 
+    def _identification(self) -> int:
+        return self._cause() | (IIR_FIFOS if self.fcr & FCR_ENABLE else 0)
+
+    def _identified(self, iir: int) -> None:
+        """Loading: the cause that the register showed."""
+        self.tx_pending = iir & IIR_CAUSE == IIR_TX
+        self.timeout_pending = iir & IIR_CAUSE == IIR_TIMEOUT
+
     def _trigger(self) -> int:
         return TRIGGERS[self.fcr >> 6]
 
@@ -182,8 +219,8 @@ class Serial16550(IsaDevice, type="isa-serial", vmstate="serial", version=3, min
 
     def _room(self) -> int:
         """How many bytes the backend may deliver."""
-        if self._loop:
-            return 0  # the input pin is disconnected
+        if self._loop or self.bus.clock.stopped:
+            return 0  # the input pin is disconnected; or what came now would be missing from a state saved before
         return (FIFO_BYTES if self.fcr & FCR_ENABLE else 1) - len(self.rx_fifo)
 
     def _receive(self, data: bytes) -> None:
@@ -285,7 +322,7 @@ class Serial16550(IsaDevice, type="isa-serial", vmstate="serial", version=3, min
     def _write_data(self, _offset: int, value: int) -> None:
         """The divisor's low byte, or a byte to send."""
         if self._plain:
-            if self.chardev is not None and not self.chardev.write(bytes((value & 0xFF,))):
+            if not self._send(BYTES[value & 0xFF]):
                 self._hold(value & 0xFF)
             elif self.ier & IER_TX:
                 self._sent()
@@ -298,6 +335,18 @@ class Serial16550(IsaDevice, type="isa-serial", vmstate="serial", version=3, min
             self._sent()
         else:
             self._hold(value & 0xFF)
+
+    def _write_string(self, width: int, data: Any) -> int:
+        """``rep outsb``: as many bytes as the backend takes at once; the next one waits as it would alone."""
+        if width != 1 or not self._plain:
+            return 0
+        taken = self._send(bytes(data))
+        if taken:
+            if self.ier & IER_TX:
+                self._sent()
+            else:
+                self.tx_pending = True
+        return taken
 
     def _hold(self, value: int) -> None:
         """The backend is slow: the byte waits, and the guest sees that it does."""

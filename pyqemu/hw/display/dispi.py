@@ -12,6 +12,7 @@ from __future__ import annotations
 from pyqemu.core.memory import RamBlock
 from pyqemu.core.ports import PortSpace
 from pyqemu.core.state import State
+from pyqemu.core.trace import event
 from pyqemu.hw.display.vga_registers import Crtc, Gfx, Seq, VgaRegisters
 
 INDEX_PORT, DATA_PORT = 0x1CE, 0x1CF
@@ -27,6 +28,8 @@ ID_FIRST, ID_LAST = 0xB0C0, 0xB0C5
 X_LIMIT, Y_LIMIT, BPP_LIMIT = 16000, 12000, 32
 LIMITS = {XRES: X_LIMIT, YRES: Y_LIMIT, BPP: BPP_LIMIT}
 STORED_BITS = {4: 4, 8: 8, 15: 16, 16: 16, 24: 24, 32: 32}  # depth → bits that a pixel takes in memory
+
+VBE_WRITE = event("vga_vbe_write", "index 0x%x, val 0x%x")
 
 
 class Dispi(VgaRegisters):
@@ -74,7 +77,10 @@ class Dispi(VgaRegisters):
         self.vbe_index = value & 0xFFFF
 
     def _read_selected(self, _offset: int) -> int:
-        return self.read_dispi(self.vbe_index)
+        index, regs = self.vbe_index, self.vbe_regs
+        if index < MEMORY_64K and not regs[ENABLE] & GET_LIMITS:
+            return regs[index]
+        return self.read_dispi(index)
 
     def _write_selected(self, _offset: int, value: int) -> None:
         self.write_dispi(self.vbe_index, value & 0xFFFF)
@@ -88,6 +94,8 @@ class Dispi(VgaRegisters):
         return self.vram.size // BANK_BYTES if index == MEMORY_64K else 0
 
     def write_dispi(self, index: int, value: int) -> None:
+        if VBE_WRITE.on:
+            VBE_WRITE(index, value)
         regs = self.vbe_regs
         if index == ID:
             if ID_FIRST <= value <= ID_LAST:

@@ -9,7 +9,7 @@ Missing  the EDID block at 000 of the register window (reads ones, as with edid=
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pyqemu.core.bus import Bus
 from pyqemu.core.device import IsaDevice, Prop, State
@@ -26,6 +26,7 @@ EXTENDED_AT, EXTENDED_BYTES = 0x600, 8
 LITTLE_ENDIAN, BIG_ENDIAN = 0x1E1E1E1E, 0xBEBEBEBE
 ROM_BYTES = 0x10000
 REVISION_EXTENDED = 2
+ISA_LINEAR = 0xE0000000
 
 
 class StdVga(PciDevice, type="VGA", vmstate="vga", version=2, minimum=2):
@@ -37,9 +38,9 @@ class StdVga(PciDevice, type="VGA", vmstate="vga", version=2, minimum=2):
     vgamem_mb = Prop.u32(16, minimum=1, maximum=256, name="vgamem_mb", help="video memory in MiB")
     mmio = Prop.bool(True, help="registers in memory (BAR 2) too")
     extended_regs = Prop.bool(True, name="qemu-extended-regs", help="byte order register in the window")
-    romfile = Prop.str("vgabios-stdvga.bin", help="file name of the video BIOS; empty: none")
-    rombar = Prop.u32(1, maximum=1, help="1: the video BIOS is behind a BAR")
+    romfile = Prop.str("pyqemu-vgabios.bin", help="file name of the video BIOS; empty: none")
 
+    struct_names: ClassVar[dict[str, str]] = {"PCIDevice": "dev"}
     vga = State.record(Vga)
 
     rom = b""
@@ -56,7 +57,7 @@ class StdVga(PciDevice, type="VGA", vmstate="vga", version=2, minimum=2):
                 self.header[Reg.REVISION] = REVISION_EXTENDED
         if self.rom and self.rombar:
             size = max(1 << (len(self.rom) - 1).bit_length(), ROM_BYTES)
-            block = RamBlock("vga.rom", size)
+            block = RamBlock(f"{self.path}/vga.rom", size)
             block.view[: len(self.rom)] = self.rom
             self._rom_block: RamBlock | None = block
             self.add_bar(Bar(6, size, region=Ram(block, size=size, readonly=True)))
@@ -72,9 +73,8 @@ class StdVga(PciDevice, type="VGA", vmstate="vga", version=2, minimum=2):
         super().refresh()
         self.vga.refresh()
 
-    def load(self, version: int, fields: dict[str, Any]) -> None:
+    def before_load(self) -> None:
         self.vga.before_load()
-        super().load(version, fields)
 
     def sync_ram(self) -> None:
         """Bring the RAM blocks up to date: before they are read for a saved state or a dump."""
@@ -130,14 +130,19 @@ class StdVga(PciDevice, type="VGA", vmstate="vga", version=2, minimum=2):
 
 
 class IsaVga(IsaDevice, type="isa-vga", vmstate="vga", version=2, minimum=2):
-    """The same card in an ISA slot. The board puts its BIOS at C0000; it has no linear memory."""
+    """The same card in an ISA slot. The board puts its BIOS at C0000; its memory is always at E0000000."""
 
     vgamem_mb = Prop.u32(8, minimum=1, maximum=256, name="vgamem_mb", help="video memory in MiB")
+    romfile = Prop.str("pyqemu-vgabios-isa.bin", help="file name of the video BIOS; empty: none")
 
-    vga = State.record(Vga)
+    vga = State.record(Vga, inline=True)
+
+    rom = b""
+    """The video BIOS, which the board loads and shows at C0000."""
 
     def realize(self, bus: Bus) -> None:
         self.vga.connect(bus, _memory_bytes(self.vgamem_mb), self)
+        bus.memory.map(ISA_LINEAR, Ram(self.vga.vram))
 
     @property
     def scanout(self) -> Scanout:
@@ -147,9 +152,8 @@ class IsaVga(IsaDevice, type="isa-vga", vmstate="vga", version=2, minimum=2):
     def refresh(self) -> None:
         self.vga.refresh()
 
-    def load(self, version: int, fields: dict[str, Any]) -> None:
+    def before_load(self) -> None:
         self.vga.before_load()
-        super().load(version, fields)
 
     def sync_ram(self) -> None:
         """Bring the RAM blocks up to date: before they are read for a saved state or a dump."""

@@ -17,15 +17,16 @@ from pyqemu.hw.display.vga_scanout import Scanout
 MIB = 1 << 20
 
 
-class Vga(Dispi):
-    pel_mask = State.u16()
-    big_endian = State.bool()
+class Vga(Dispi, vmstate="vga", version=2):
+    pel_mask = State.u16(sub="pel_mask")
+    big_endian = State.bool(name="big_endian_fb", sub="endian")
 
     def connect(self, bus: Bus, vram_bytes: int, owner: object) -> None:
         """Take ports and window. *vram_bytes* is a power of two, at least 1 MiB."""
         self.clock = bus.clock
         self.vram = RamBlock("vga.vram", vram_bytes)
         self.memory = VgaMemory(self, self.vram, bus.memory, bus.clock)
+        self.memory.region.owner = owner
         self.scanout = Scanout(self, self.memory)
         self.window_changed = self.memory.changed
         self.claim(bus.ports, owner)

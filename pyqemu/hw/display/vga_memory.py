@@ -28,7 +28,7 @@ WINDOW_BASE = 0xA0000
 WINDOW_BYTES = 0x20000
 RANGES = ((0x00000, 0x20000), (0x00000, 0x10000), (0x10000, 0x18000), (0x18000, 0x20000))  # by GR6 bits 3-2
 SHADOW_BYTES = 0x10000
-ACCESSES_BEFORE_MAPPING = 1000  # about what a change of the map costs
+ACCESSES_BEFORE_MAPPING = 400  # about what a change of the map costs
 
 ALL = 0xFFFFFFFF
 EVERY = 0x01010101  # times a byte: that byte in each plane
@@ -54,6 +54,7 @@ class VgaMemory:
         self.vram = vram
         self.space = space
         self.words = vram.view.cast("I")
+        self.halves = vram.view.cast("H")
         self.wrap = len(self.words) - 1  # the size is a power of two
         self.shadow = RamBlock("vga.window", SHADOW_BYTES)
         self.layout: Layout | None = None  # what is mapped as RAM now
@@ -61,7 +62,7 @@ class VgaMemory:
         self._candidate: Layout | None = None
         self._credit = 0
         self._timer = clock.timer(self._map)
-        self.region = Mmio(WINDOW_BYTES, self._first_read, self._first_write, owner=self)
+        self.region = Mmio(WINDOW_BYTES, self._first_read, self._first_write, owner=self, runs=self)
         space.map(WINDOW_BASE, self.region, priority=1)
         self._resolve()
 
@@ -73,6 +74,7 @@ class VgaMemory:
             if self._find_layout() == self.layout:
                 return
             self.unmap()
+        self._stale = True
         self.region.read = self._first_read
         self.region.write = self._first_write
 
@@ -86,6 +88,7 @@ class VgaMemory:
 
     def _resolve(self) -> None:
         """Take the registers apart and choose the handlers for the accesses to come."""
+        self._stale = False
         vga = self.vga
         sr, gr = vga.sr, vga.gr
         self._low, self._high = RANGES[gr[Gfx.MISC] >> 2 & 3]
@@ -113,13 +116,21 @@ class VgaMemory:
         read: Callable[[int, int], int]
         write: Callable[[int, int, int], None]
         by_plane = not (self._chain_4 or self._chain_odd_even)
-        if by_plane and not (self._odd_even_read or mode & Gfx.READ_COMPARE):
+        self._plain = self._plain_writes()
+        self._compares = bool(mode & Gfx.READ_COMPARE)
+        if by_plane and not (self._odd_even_read or self._compares):
             read = self._read_from_plane
+        elif self._odd_even_read and self._is_text():
+            read = self._read_text
+        elif self._chain_4 and not self._compares:
+            read = self._read_linear
         else:
             read = self._read_any
-        if not by_plane or self._odd_even_write:
-            write = self._write_any
-        elif self._write_mode == 0 and self._plain_writes():
+        if self._chain_4 and self._plain and self._map_mask == 0x0F:
+            write = self._write_linear
+        elif not by_plane or self._odd_even_write:
+            write = self._write_text if self._is_text() else self._write_any
+        elif self._plain:
             write = self._write_masked
         elif self._write_mode == 1:
             write = self._write_latches
@@ -140,6 +151,18 @@ class VgaMemory:
         gr = self.vga.gr
         return (
             not (gr[Gfx.MODE] & 3 or gr[Gfx.ROTATE] or gr[Gfx.ENABLE_SET_RESET] & 0x0F) and gr[Gfx.BIT_MASK] == 0xFF
+        )
+
+    def _is_text(self) -> bool:
+        """Characters at even addresses, in plane 0; attributes at odd ones, in plane 1."""
+        return (
+            self._plain
+            and self._odd_even_write
+            and self._chain_odd_even
+            and self._map_mask == 0x03
+            and self._read_plane < 2
+            and not self._compares
+            and self._high - self._low <= SHADOW_BYTES
         )
 
     def _find_layout(self) -> Layout | None:
@@ -192,6 +215,7 @@ class VgaMemory:
             ram = Ram(self.vram, layout.base, layout.size)
         else:
             ram = Ram(self.shadow, 0, layout.size)
+        self.space.on_ram_written(ram.block, ram.offset, ram.size)  # calls stored, perhaps over code
         self.mapping = self.space.map(WINDOW_BASE + layout.low, ram, priority=2)
 
     def unmap(self, keep: bool = True) -> None:
@@ -203,6 +227,7 @@ class VgaMemory:
             self.sync()
         self.space.unmap(self.mapping)
         self.mapping = self.layout = None
+        self._stale = True
         self.region.read = self._first_read
         self.region.write = self._first_write
 
@@ -213,7 +238,7 @@ class VgaMemory:
 
     def _copy(self, layout: Layout, *, out: bool) -> None:
         """Between the shadow and its place in the planes."""
-        vram, shadow, size, base = self.vram.view, self.shadow.view, layout.size, layout.base
+        vram, shadow, size, base = self.vram.map, self.shadow.map, layout.size, layout.base
         if layout.kind == TEXT:  # even addresses are plane 0, odd ones the same byte of plane 1
             pairs = [(slice(plane, size * 4, 8), slice(plane, size, 2)) for plane in (0, 1)]
         elif layout.kind == PLANE:
@@ -225,6 +250,102 @@ class VgaMemory:
                 vram[place] = shadow[copy]
             else:
                 shadow[copy] = vram[place]
+
+    # -- runs: many bytes in one call -----------------------------------------------------------------
+
+    def _run_at(self, offset: int, length: int, writes: bool) -> tuple[int, int] | None:
+        """Where a run of bytes lies, as (first byte or plane byte, stride): one that is chained by A0 takes
+        every second plane byte. None if it is not all there or not of a simple form."""
+        if self._stale:
+            self._resolve()
+        if self._candidate is not None:
+            self._credit -= 1
+            if self._credit == 0:
+                self._timer.start(0)
+        if not self._low <= offset <= self._high - length or not self.vga.msr & Misc.RAM_ENABLE:
+            return None
+        address = offset + self._delta
+        if self._chain_4:
+            return (address, 1) if address + length <= self.vram.size else None
+        odd_even = self._odd_even_write if writes else self._odd_even_read
+        if odd_even != self._chain_odd_even or address + length > len(self.words):
+            return None
+        if not odd_even:
+            return address, 1
+        return (address, 2) if not (offset | length) & 1 and self._high - self._low <= SHADOW_BYTES else None
+
+    def read_run(self, offset: int, length: int) -> bytes | None:
+        place = self._run_at(offset, length, writes=False)
+        if place is None or self._compares:
+            return None
+        start, stride = place
+        memory, end = self.vram.map, start + length
+        if self._chain_4:
+            self.vga.latch = self.words[end - 1 >> 2]
+            return memory[start:end]
+        plane = self._read_plane
+        self.vga.latch = self.words[end - stride]
+        if stride == 1:
+            return memory[4 * start + plane : 4 * end : 4]
+        data = bytearray(length)
+        for odd in (0, 1):
+            data[odd::2] = memory[4 * start + (plane & 2 | odd) : 4 * end : 8]
+        return bytes(data)
+
+    def write_run(self, offset: int, data: bytes) -> bool:
+        length = len(data)
+        place = self._run_at(offset, length, writes=True)
+        if place is None:
+            return False
+        start, stride = place
+        memory, end, maps = self.vram.map, start + length, self._map_mask
+        if self._chain_4:
+            if not self._plain or maps != 0x0F:
+                return False
+            memory[start:end] = data
+            return True
+        planes = [plane for plane in range(4) if maps >> plane & 1]
+        if self._plain:
+            for plane in planes:
+                own = data if stride == 1 else data[plane & 1 :: 2]
+                memory[4 * start + plane : 4 * end : 4 * stride] = own
+            return True
+        if stride == 2:
+            return False
+        words = {value: self._combine(value) for value in set(data)}
+        for plane in planes:
+            table = bytearray(256)
+            for value, word in words.items():
+                table[value] = word >> 8 * plane & 0xFF
+            memory[4 * start + plane : 4 * end : 4] = data.translate(table)
+        return True
+
+    def copy_run(self, source: int, target: int, length: int, width: int) -> bool:
+        """In write mode 1 the latches carry all planes; a wider element would carry only its last byte's."""
+        if source < target < source + length:
+            return False  # repeats a pattern
+        if self._stale:
+            self._resolve()
+        if self._plain:
+            data = self.read_run(source, length)
+            return data is not None and self.write_run(target, data)
+        if self._write_mode != 1 or width != 1 or self._chain_4:
+            return False
+        place, to = self._run_at(source, length, writes=False), self._run_at(target, length, writes=True)
+        if place is None or to is None or place[1] != 1 or to[1] != 1:
+            return False
+        words, start, there = self.words, place[0], to[0]
+        latch = words[start + length - 1]
+        if self._map_mask == 0x0F:
+            words[there : there + length] = words[start : start + length]
+        else:
+            memory = self.vram.map
+            for plane in range(4):
+                if self._map_mask >> plane & 1:
+                    moved = memory[4 * start + plane : 4 * (start + length) : 4]
+                    memory[4 * there + plane : 4 * (there + length) : 4] = moved
+        self.vga.latch = latch
+        return True
 
     # -- reads ----------------------------------------------------------------------------------------
 
@@ -244,6 +365,26 @@ class VgaMemory:
             value |= (word >> shift & 0xFF) << 8 * i
         self.vga.latch = word
         return value
+
+    def _read_linear(self, width: int, offset: int) -> int:
+        """Chain 4."""
+        start = offset + self._delta
+        if not self._low <= offset <= self._high - width or start + width > self.vram.size:
+            return self._read_any(width, offset)
+        self.vga.latch = self.words[start + width - 1 >> 2]
+        return int.from_bytes(self.vram.view[start : start + width], "little")
+
+    def _read_text(self, width: int, offset: int) -> int:
+        if width > 4 or (width > 1 and offset & 1) or not self._low <= offset <= self._high - width:
+            return self._read_any(width, offset)
+        position = offset + self._delta & self.wrap
+        self.vga.latch = word = self.words[position & ~1]
+        if width == 1:
+            return word >> 8 * (position & 1) & 0xFF
+        if width == 2:
+            return word & 0xFFFF
+        self.vga.latch = second = self.words[position + 2 & self.wrap]
+        return word & 0xFFFF | (second & 0xFFFF) << 16
 
     def _read_any(self, width: int, offset: int) -> int:
         """Every mode, byte by byte. Outside the decoded range there is nothing: ones."""
@@ -268,12 +409,32 @@ class VgaMemory:
             position = address + self._bank
         word = self.words[position & self.wrap]
         self.vga.latch = word
-        if not self.vga.gr[Gfx.MODE] & Gfx.READ_COMPARE:
+        if not self._compares:
             return word >> 8 * plane & 0xFF
         different = (word ^ self._compare) & self._care
         return ~(different | different >> 8 | different >> 16 | different >> 24) & 0xFF
 
     # -- writes ---------------------------------------------------------------------------------------
+
+    def _write_linear(self, width: int, offset: int, value: int) -> None:
+        """Chain 4, the bytes as they are."""
+        start = offset + self._delta
+        if not self._low <= offset <= self._high - width or start + width > self.vram.size:
+            self._write_any(width, offset, value)
+            return
+        self.vram.view[start : start + width] = value.to_bytes(width, "little")
+
+    def _write_text(self, width: int, offset: int, value: int) -> None:
+        if width > 4 or (width > 1 and offset & 1) or not self._low <= offset <= self._high - width:
+            self._write_any(width, offset, value)
+            return
+        position = offset + self._delta & self.wrap
+        if width == 1:
+            self.vram.view[4 * (position & ~1) + (position & 1)] = value & 0xFF
+            return
+        self.halves[2 * position] = value & 0xFFFF
+        if width == 4:
+            self.halves[2 * (position + 2 & self.wrap)] = value >> 16 & 0xFFFF
 
     def _write_masked(self, width: int, offset: int, value: int) -> None:
         """Planar addressing, the byte as it is into the planes of the map mask."""

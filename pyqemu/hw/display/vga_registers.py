@@ -57,6 +57,7 @@ STATUS_RETRACE = 0x08
 SEQ_WRITABLE = bytes((0x03, 0x3D, 0x0F, 0x3F, 0x0E, 0x00, 0x00, 0xFF))
 GFX_WRITABLE = bytes((0x0F, 0x0F, 0x0F, 0x1F, 0x03, 0x7B, 0x0F, 0x0F, 0xFF)) + bytes(7)
 ATTR_WRITABLE = b"\x3f" * 16 + bytes((0xEF, 0xFF, 0x3F, 0x0F, 0x0F)) + bytes(11)
+SIX_BITS = bytes(value & 0x3F for value in range(256))
 DOT_CLOCK_HZ = (25_175_000, 28_322_000, 25_175_000, 25_175_000)
 
 
@@ -87,7 +88,7 @@ class VgaRegisters(Record):
     dac_cache = State.bytes(3)
     palette = State.bytes(768)
     bank_offset = State.i32()  # bytes from the start of the memory to the 64 KiB bank at A0000
-    is_vbe_vmstate = State.u8(reset=1)
+    is_vbe_vmstate = State.u8(reset=1, wire="uint8 equal")
 
     clock: Clock
     pel_mask: int  # 0x100 is set by the first write; declared last, behind what QEMU's section holds
@@ -132,8 +133,26 @@ class VgaRegisters(Record):
         """Take the VGA's ports. A 32-bit access is not decoded and reads all ones, as on QEMU's board."""
         for port, pair in self.handlers().items():
             ports.map_each(port, [pair], owner=owner)
+        for port in (0x3B4, 0x3C4, 0x3CE, 0x3D4):  # index and data in one 16-bit access
+            ports.map(port, 1, *self._both(port), owner=owner, width=2)
+        ports.map_string(0x3C9, self._read_dac_string, self._write_dac_string)
         for base, count in ((0x3B4, 2), (0x3B8, 1), (0x3BA, 1), (0x3C0, 16), (0x3D4, 2), (0x3D8, 1), (0x3DA, 1)):
             ports.map(base, count, None, None, owner=owner, width=4)
+
+    def _both(self, port: int) -> tuple[Read, Write]:
+        """A 16-bit access to an index port: what the two 8-bit ones do."""
+        handlers = self.handlers()
+        (read_index, write_index), (read_data, write_data) = handlers[port], handlers[port + 1]
+        assert read_index and write_index and read_data and write_data
+
+        def read(_offset: int) -> int:
+            return read_index(0) | read_data(0) << 8
+
+        def write(_offset: int, value: int) -> None:
+            write_index(0, value & 0xFF)
+            write_data(0, value >> 8 & 0xFF)
+
+        return read, write
 
     # -- miscellaneous output, feature control, input status ------------------------------------------
 
@@ -169,6 +188,8 @@ class VgaRegisters(Record):
     def _read_status(self) -> int:
         """Input status 1: where the beam is. Reading it makes the next write to 3C0 an index."""
         self.ar_flip_flop = 0
+        if self._frame_ns is None:
+            self._time()
         frame_ns = self._frame_ns
         if not frame_ns:
             # Nothing is programmed yet, so there is no beam: alternate, so that who waits for an edge goes on.
@@ -182,6 +203,10 @@ class VgaRegisters(Record):
         return 0 if now % self._line_ns < self._h_display_ns else STATUS_BLANKED
 
     def retime(self) -> None:
+        """A register changed that the beam's times depend on."""
+        self._frame_ns: int | None = None
+
+    def _time(self) -> None:
         """Work out the beam's times from the CRTC."""
         cr = self.cr
         overflow = cr[Crtc.OVERFLOW]
@@ -366,6 +391,28 @@ class VgaRegisters(Record):
         else:
             self.dac_sub_index = sub + 1
         return value
+
+    def _read_dac_string(self, width: int, count: int) -> bytes:
+        return bytes(self._read_dac(0) for _ in range(count)) if width == 1 else b""
+
+    def _write_dac_string(self, width: int, data: bytes) -> int:
+        """Whole entries at once, what is left singly. Wider elements are none of the DAC's."""
+        if width != 1:
+            return 0
+        whole = 0
+        if not self.dac_sub_index % 3:
+            at = self.dac_write_index * 3
+            whole = min(len(data) // 3 * 3, len(self.palette) - at)
+            entries = data[:whole] if self.dac_8bit else data[:whole].translate(SIX_BITS)
+            if whole and self.palette[at : at + whole] != entries:
+                self.palette[at : at + whole] = entries
+                self.generation += 1
+            if whole:
+                self.dac_cache[:] = entries[-3:]
+                self.dac_write_index = self.dac_write_index + whole // 3 & 0xFF
+        for value in data[whole:]:
+            self._write_dac(0, value)
+        return len(data)
 
     def _write_dac(self, _offset: int, value: int) -> None:
         """The entry changes with its third byte."""

@@ -208,7 +208,7 @@ class Scanout:
         vga = self.vga
         cr = vga.cr
         self.memory.sync()
-        fonts = bytes(self.memory.vram.view[2:LEGACY_BYTES:4])
+        fonts = self.memory.vram.map[2:LEGACY_BYTES:4]
         select = vga.sr[Seq.CHARACTER_MAP]
         font_a = _font_offset(select >> 2 & 3 | select >> 3 & 4)  # attribute bit 3 set
         font_b = _font_offset(select & 3 | select >> 2 & 4)

@@ -43,15 +43,50 @@ SELECT = 0x03
 SET = 0x04
 
 
-class ChannelState(Record):
-    """The registers of one channel."""
+class ChannelState(Record, vmstate="dma_regs"):
+    """The registers of one channel.
 
-    base_address = State.u16(reset=0)
-    base_count = State.u16(reset=0)
-    address = State.u16(reset=0)
-    count = State.u16(reset=0)
+    A stream has the address that the transfer began with and the bytes done, from which the current registers
+    follow.
+    """
+
+    shift = 0  # 1 on the controller that counts words
+
+    now = State.view(
+        "int32", lambda channel: channel._progress(), lambda channel, now: channel._resume(*now), count=2
+    )
+    base = State.view(
+        "uint16",
+        lambda channel: [channel.base_address, channel.base_count],
+        lambda channel, base: channel._set_base(*base),
+        count=2,
+    )
+    base_address = State.u16(reset=0, sent=False)
+    base_count = State.u16(reset=0, sent=False)
+    address = State.u16(reset=0, sent=False)
+    count = State.u16(reset=0, sent=False)
     mode = State.u8(reset=0)
     page = State.u8(reset=0)
+    pageh = State.constant("uint8", 0)
+    dack = State.constant("uint8", 0)
+    eop = State.constant("uint8", 0)
+
+    def _direction(self) -> int:
+        return -1 if self.mode & MODE_DECREMENT else 1
+
+    def _progress(self) -> list[int]:
+        done = (self.base_count - self.count & 0xFFFF) << self.shift
+        return [(self.address << self.shift) - self._direction() * done, done]
+
+    def _resume(self, start: int, done: int) -> None:
+        """Loading, first half: the base comes next."""
+        self.address, self.count = start, done
+
+    def _set_base(self, address: int, count: int) -> None:
+        start, done = self.address, self.count
+        self.base_address, self.base_count = address, count
+        self.count = count - (done >> self.shift) & 0xFFFF
+        self.address = start + self._direction() * done >> self.shift & 0xFFFF
 
 
 class Channel:
@@ -163,10 +198,11 @@ class I8237(IsaDevice, type="i8257", vmstate="dma"):
 
     command = State.u8(reset=0)
     mask = State.u8(reset=0xFF)  # the upper half can be written but masks nothing
-    flip_flop = State.bool(reset=False)
-    terminal_counts = State.u8(reset=0)  # channels that reached it since the status was read
-    requests = State.u8(reset=0)  # software requests
-    channels = State.records(ChannelState, CHANNELS)
+    flip_flop = State.bool(reset=False, wire="uint8")
+    shift = State.view("int32", lambda chip: chip.dshift, name="dshift")
+    channels = State.records(ChannelState, CHANNELS, name="regs")
+    terminal_counts = State.u8(reset=0, sub="status")  # channels that reached it since the status was read
+    requests = State.u8(reset=0, sub="status")  # software requests
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
@@ -177,6 +213,8 @@ class I8237(IsaDevice, type="i8257", vmstate="dma"):
         self.memory = bus.memory
         self.lines = [Channel(self, index) for index in range(CHANNELS)]
         step = 1 << self.dshift
+        for state in self.channels:
+            state.shift = self.dshift
         registers = [pair for index in range(CHANNELS) for pair in self._counter_handlers(index)]
         registers += [
             (self.read_status, self.write_command),

@@ -15,12 +15,17 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from pyqemu.block import SECTOR_BYTES
 from pyqemu.core.bus import Bus
 from pyqemu.core.clock import NEVER
 from pyqemu.core.device import IsaDevice, Prop, State
-from pyqemu.core.state import StateError
-from pyqemu.hw.floppy import commands, media
+from pyqemu.core.state import ANY, StateError
+from pyqemu.core.trace import event
+from pyqemu.hw.floppy import commands, media, section
+from pyqemu.hw.floppy.section import COMMAND, EXECUTION, RESULT
 from pyqemu.hw.floppy.transfer import SIZE_CODE, ST0_ABNORMAL, ST1_MISSING_MARK, Transfer
+
+WRITE_COMMAND = event("fdc_write_cmd", "%s")
 
 UNITS = 2
 
@@ -49,8 +54,6 @@ CONFIG_SEEK_AND_POLL = 0x50  # what a reset by software leaves
 CONFIG_NO_FIFO = 0x20
 CONFIG_THRESHOLD = 0x0F
 
-COMMAND, EXECUTION, RESULT = range(3)
-
 EXECUTE_NS = 20_000  # from the last byte of a command to its data
 SEEK_NS = 200_000
 REVOLUTION_NS = 200_000_000
@@ -59,7 +62,7 @@ RESET_INTERRUPTS = 4  # one for each drive that polling may find changed
 DRIVE_TYPES = ("120", "144", "288", "none", "auto")
 
 
-class I82078(IsaDevice, type="isa-fdc", vmstate="fdc", version=2):
+class I82078(IsaDevice, type="isa-fdc", vmstate="fdc", version=2, wrapper="state"):
     iobase = Prop.u32(0x3F0, maximum=0xFFF8, help="first of eight I/O ports")
     irq = Prop.u32(6, maximum=15, help="ISA interrupt number")
     dma = Prop.u32(2, maximum=7, help="DMA channel")
@@ -70,30 +73,66 @@ class I82078(IsaDevice, type="isa-fdc", vmstate="fdc", version=2):
     fdtype_b = Prop.enum(DRIVE_TYPES, "auto", name="fdtypeB", help="what the second drive is")
     fallback = Prop.enum(DRIVE_TYPES, "144", help="what an automatic drive without a disk is")
 
-    dor = State.u8(reset=DOR_GATE | DOR_NOT_RESET)
+    LONGEST_COMMAND = 1 + commands.RESTORED_BYTES
+    LONGEST_RESULT = 16
+
+    # In the order of QEMU's section. Fields with ``sent=False`` are in what ``section`` makes of them.
+    sra = State.view("uint8", section.status_a)
+    srb = State.view("uint8", lambda fdc: fdc.read_status_b(0))
+    dor = State.u8(reset=DOR_GATE | DOR_NOT_RESET, sent=False)
+    dor_vmstate = State.view("uint8", section.output)
     tdr = State.u8(reset=0)
-    dsr = State.u8(reset=0)
-    phase = State.u8(reset=COMMAND)
-    command = State.fifo(1 + commands.RESTORED_BYTES)
-    result = State.fifo(16)
-    units = State.records(media.FloppyUnit, UNITS)
-    transfer = State.record(Transfer)
-    interrupt = State.bool(reset=False)
-    reset_interrupts = State.u8(reset=0)  # that SENSE INTERRUPT still has to answer
-    seek_results = State.ints(UNITS, reset=0)  # ST0 of a seek that has ended; 0: none
-    seek_status = State.ints(UNITS, reset=0)  # what it will be
-    seek_deadlines = State.ints(UNITS, 64, reset=NEVER)
-    execute_deadline = State.u64(reset=NEVER)
-    wants_dma = State.bool(reset=False)
-    step_rate = State.u8(reset=0)  # SPECIFY's two bytes
-    head_load = State.u8(reset=0x01)
-    non_dma = State.bool(reset=False)  # before SPECIFY the board's chip uses DMA, whatever head_load says
-    configuration = State.u8(reset=0x60)
-    precompensation_track = State.u8(reset=0)
-    perpendicular = State.u8(reset=0)
-    lock = State.bool(reset=False)
-    end_of_track = State.u8(reset=0)
-    drive_types = State.ints(4, reset=0)
+    dsr = State.u8(reset=0, sent=False)
+    dsr_bits = State.view("uint8", lambda fdc: fdc.dsr, name="dsr")
+    msr = State.view("uint8", lambda fdc: fdc.main_status())
+    status0 = State.view("uint8", section.status_0)
+    status1 = State.view("uint8", lambda fdc: fdc.transfer.status1)
+    status2 = State.view("uint8", lambda fdc: fdc.transfer.status2)
+    phase = State.u8(reset=COMMAND, sent=False)
+    command = State.fifo(LONGEST_COMMAND, sent=False)
+    result = State.fifo(LONGEST_RESULT, sent=False)
+    transfer = State.record(Transfer, sent=False)
+    fifo = State.view("uint8", section.buffer, count=SECTOR_BYTES)
+    data_pos = State.view("uint32", section.position)
+    data_len = State.view("uint32", section.length)
+    data_state = State.view("uint8", section.multi_track)
+    data_dir = State.view("uint8", section.direction)
+    end_of_track = State.u8(reset=0, name="eot")
+    step_rate = State.u8(reset=0, sent=False)  # SPECIFY's first byte
+    timer0 = State.view("uint8", section.step_timer)
+    timer1 = State.view("uint8", lambda fdc: fdc.head_load >> 1)
+    precompensation_track = State.u8(reset=0, name="precomp_trk")
+    configuration = State.u8(reset=0x60, name="config")
+    lock = State.bool(reset=False, wire="uint8")
+    pwrd = State.constant("uint8", 0)
+    num_floppies = State.constant("uint8 equal", UNITS)
+    units = State.records(media.FloppyUnit, UNITS, name="drives")
+
+    # What SENSE INTERRUPT still has to answer
+    reset_interrupts = State.u8(reset=0, name="reset_sensei", wire="int32", sub="reset_sensei")
+    execute_deadline = State.u64(
+        reset=NEVER, name="result_timer", wire="timer", sub="result_timer", implied=section.implied_deadline
+    )
+    phase_number = State.view(
+        "uint8", lambda fdc: fdc.phase + 1, name="phase", sub="phase", implied=section.implied_phase
+    )
+
+    transfer_parts = State.link(
+        Transfer, None, lambda fdc: fdc.transfer, name="transfer", sub="transfer", implied=section.implied_transfer
+    )
+    wants_dma = State.bool(reset=False, sub="transfer", implied=ANY)
+    # ST0 of a seek that has ended; 0: none
+    seek_results = State.ints(UNITS, reset=0, sub="seeks", implied=section.implied_seeks)
+    seek_status = State.ints(UNITS, reset=0, sub="seeks", implied=ANY)  # what it will be
+    seek_deadlines = State.ints(UNITS, 64, reset=NEVER, sub="seeks")
+    interrupt = State.bool(reset=False, sent=False)
+    non_dma = State.bool(
+        reset=False, sent=False
+    )  # before SPECIFY the board's chip uses DMA, whatever head_load says
+    gate = State.view("uint8", section.gate, section.set_gate, sub="gate", implied=section.implied_gate)
+    head_load = State.u8(reset=0x01, sub="head_load", implied=section.implied_head_load)  # SPECIFY's second byte
+    perpendicular = State.u8(reset=0, sub="perpendicular")
+    drive_types = State.ints(4, reset=0, sub="drive_types")
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
@@ -109,6 +148,7 @@ class I82078(IsaDevice, type="isa-fdc", vmstate="fdc", version=2):
         self._table = commands.command_table()
         for unit, drive in zip(self.units, (self.drive_a, self.drive_b), strict=True):
             unit.connect(drive)
+            unit.compares_rate = self.check_media_rate
         bus.ports.map_each(
             self.iobase + 1,
             [
@@ -133,9 +173,16 @@ class I82078(IsaDevice, type="isa-fdc", vmstate="fdc", version=2):
         else:
             self.channel.request(False)
 
-    def load_fields(self, fields: dict[str, Any], version: int | None = None) -> None:
-        super().load_fields(fields, version)
-        waiting = not self.command or len(self.command) < commands.command_table()[self.command[0]][0]
+    def load_wire(self, values: dict[str, Any], version: int) -> None:
+        section.restore(self, values)
+        super().load_wire(values, version)
+
+    def command_length(self, first: int) -> int:
+        """How many bytes the command that begins with *first* has."""
+        return commands.command_table()[first][0]
+
+    def check(self) -> None:
+        waiting = not self.command or len(self.command) < self.command_length(self.command[0])
         if not (
             waiting
             and self.phase <= RESULT
@@ -200,6 +247,9 @@ class I82078(IsaDevice, type="isa-fdc", vmstate="fdc", version=2):
     def read_main_status(self, _offset: int) -> int:
         """MSR. On this board reading it during a reset also ends the reset, with no interrupt."""
         self.dor |= DOR_NOT_RESET
+        return self.main_status()
+
+    def main_status(self) -> int:
         phase = self.phase
         if phase == COMMAND:
             status = MSR_READY | (MSR_BUSY if self.command else 0)
@@ -252,6 +302,8 @@ class I82078(IsaDevice, type="isa-fdc", vmstate="fdc", version=2):
             if len(self.command) >= length:
                 command = list(self.command)
                 self.command.clear()
+                if WRITE_COMMAND.on:
+                    WRITE_COMMAND(bytes(command).hex(" "))
                 answer = handler(self, command)
                 if answer:
                     self._answer(answer)
@@ -348,6 +400,7 @@ class I82078(IsaDevice, type="isa-fdc", vmstate="fdc", version=2):
         self.transfer.reset_fields()
         self.transfer.unit = command[1] & 1
         self.transfer.side = command[1] >> 2 & 1
+        self.units[self.transfer.unit].head = self.transfer.side
         self._begin_execution()
 
     def _begin_execution(self) -> None:
@@ -384,6 +437,7 @@ class I82078(IsaDevice, type="isa-fdc", vmstate="fdc", version=2):
 
     def end_command(self, answer: list[int]) -> None:
         """A command with an execution phase is over."""
+        self.transfer.reset_fields()
         self.wants_dma = False
         self.channel.request(False)
         self.reset_interrupts = 0

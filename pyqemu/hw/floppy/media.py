@@ -61,16 +61,25 @@ def geometry_of(size: int) -> Geometry:
     return STANDARD
 
 
-class FloppyUnit(Record):
+class FloppyUnit(Record, vmstate="fdrive"):
     """One drive on the cable: where its head is and what is in it."""
 
+    head = State.u8(reset=0)  # this and the sector: where the last command ended
     track = State.u8(reset=0)
-    changed = State.bool(reset=KEEP, power_on=True)  # the disk change signal; stepping with a disk in clears it
+    sector = State.u8(reset=1, name="sect")
+    changed = State.bool(
+        reset=KEEP, power_on=True, name="media_changed", wire="uint8", sub="media_changed"
+    )  # the disk change signal; stepping with a disk in clears it
+    # Computed from the disk: QEMU sends the rate, and looks at it, where the controller compares it.
+    media_rate = State.view("uint8", lambda unit: unit.rate, sub="media_rate", implied=lambda unit: unit.known_rate)
+    # Here the controller has it.
+    perpendicular = State.view("uint8", lambda unit: 0, sub="perpendicular", implied=0)
 
     def __init__(self) -> None:
         super().__init__()
         self.drive: Drive | None = None
         self.geometry: Geometry | None = None  # None without a disk
+        self.compares_rate = True
 
     def connect(self, drive: Drive | None) -> None:
         self.drive = drive
@@ -85,6 +94,16 @@ class FloppyUnit(Record):
     def _measure(self) -> None:
         drive = self.drive
         self.geometry = geometry_of(drive.size) if drive is not None and drive.inserted else None
+
+    @property
+    def rate(self) -> int:
+        """The disk's data rate code, 0 without a disk."""
+        return self.geometry.rate if self.geometry is not None else 0
+
+    @property
+    def known_rate(self) -> int | None:
+        """The rate where nobody has to be told."""
+        return None if self.compares_rate else self.rate
 
     @property
     def is_protected(self) -> bool:

@@ -79,9 +79,10 @@ class Transfer(Record):
     seek_end = State.bool(reset=False)
     status1 = State.u8(reset=0)
     status2 = State.u8(reset=0)
-    buffer = State.bytes(SECTOR_BYTES)
-    position = State.u16(reset=0)  # next byte in the buffer
-    length = State.u16(reset=0)  # bytes of the buffer in use, 0: nothing to transfer
+    # In a stream these three are the controller's own.
+    buffer = State.bytes(SECTOR_BYTES, sent=False)
+    position = State.u16(reset=0, sent=False)  # next byte in the buffer
+    length = State.u16(reset=0, sent=False)  # bytes of the buffer in use, 0: nothing to transfer
 
     def __init__(self) -> None:
         super().__init__()
@@ -193,7 +194,7 @@ class Transfer(Record):
             # No sector of an image has the mark that this command looks for.
             self.status2 |= ST2_CONTROL_MARK
             if self.options & SKIP:
-                while self._advance():
+                while self.advance():
                     if self._offset() is None:
                         return False
                 self.fail(ST1_END_OF_CYLINDER)
@@ -216,7 +217,7 @@ class Transfer(Record):
                     return
             elif self._scan_hit(self.position):
                 return self.finish()
-        more = self._advance()
+        more = self.advance()
         if terminal_count:
             return self.finish()
         if not more:
@@ -258,7 +259,7 @@ class Transfer(Record):
             return None
         return geometry.offset(unit.track, self.side, self.sector)
 
-    def _advance(self) -> bool:
+    def advance(self) -> bool:
         """Go to the next sector; False if the one just done was the last."""
         step = max(1, self.detail) if self.code in SCANS else 1
         if self.code == READ_TRACK:
@@ -312,7 +313,7 @@ class Transfer(Record):
         offset = self._offset()
         if offset is None or not self._read(offset):
             return False
-        more = self._advance()
+        more = self.advance()
         if self.left:
             self.left -= 1
             if self.left and not more:
@@ -378,7 +379,8 @@ class Transfer(Record):
         if self.seek_end:
             status0 |= ST0_SEEK_END
         status0 |= self.side << 2 | self.unit
-        self.code = self.length = self.position = 0
+        unit = self._unit
+        unit.head, unit.sector = self.side, self.sector
         self.fdc.end_command(
             [status0, self.status1, self.status2, self.cylinder, self.head, self.sector, self.size_code]
         )

@@ -21,6 +21,9 @@ from typing import Any
 from pyqemu.core.device import IsaDevice, Prop, State
 from pyqemu.core.errors import ConfigError
 from pyqemu.core.memory import AddressSpace, Ram
+from pyqemu.core.trace import event
+
+SELECTED = event("fw_cfg_select", "key 0x%04x '%s'")
 
 SELECTOR, DATA, DMA_BASE = 0x510, 0x511, 0x514
 FILE_FIRST = 0x20
@@ -67,9 +70,9 @@ class FwCfg(IsaDevice, type="fw_cfg_io", vmstate="fw_cfg", version=2):
         False, help="files in the order of their names, not of their arrival", name="x-sorted-files"
     )
 
-    key = State.u16()
-    offset = State.u32()
-    dma_address = State.u64()
+    key = State.u16(name="cur_entry")
+    offset = State.u32(name="cur_offset[1]")
+    dma_address = State.u64(name="dma_addr", sub="dma")
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
@@ -147,6 +150,9 @@ class FwCfg(IsaDevice, type="fw_cfg_io", vmstate="fw_cfg", version=2):
             key = INVALID
         self.key, self.offset = key, 0
         self.content = self._find(key)
+        if SELECTED.on:
+            number = key - FILE_FIRST
+            SELECTED(key, self.files[number][0] if 0 <= number < len(self.files) else "")
 
     def write_selector(self, _offset: int, value: int) -> None:
         self._select(value)

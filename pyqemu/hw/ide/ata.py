@@ -18,7 +18,7 @@ from pyqemu.hw.ide import registers as r
 from pyqemu.hw.ide.bmdma import BusError
 from pyqemu.hw.ide.channel import IDLE, Channel
 from pyqemu.hw.ide.registers import Cmd, Error, Feature, Power, Select
-from pyqemu.hw.ide.unit import FASTEST_MODE, MULTIPLE_SECTORS, Unit
+from pyqemu.hw.ide.unit import FASTEST_MODE, MULTIPLE_SECTORS, PowerOn, Unit
 
 SECTOR_BYTES = r.SECTOR_BYTES
 CHUNK_SECTORS = 256  # as much as one host call reads or writes for PIO
@@ -75,6 +75,7 @@ class AtaDisk:
         self.geometry = geometry or identify.default_geometry(self.sectors)
         drive.on_change.append(self._resized)
         self.commands = self._table()
+        self.unit.at_power_on = self._at_power_on
 
     def _resized(self) -> None:
         self.sectors = self.drive.size // SECTOR_BYTES
@@ -125,9 +126,11 @@ class AtaDisk:
             table[Cmd.SEEK + low] = self.seek
         return {int(code): handler for code, handler in table.items()}
 
+    def _at_power_on(self) -> PowerOn:
+        return PowerOn(self.geometry.heads, self.geometry.sectors, bool(self.drive.write_cache))
+
     def power_on(self) -> None:
-        self.unit.heads, self.unit.sectors = self.geometry.heads, self.geometry.sectors
-        self.unit.write_cache = self.drive.write_cache
+        self.unit.heads, self.unit.sectors, self.unit.write_cache = self._at_power_on()
 
     # -- addresses ------------------------------------------------------------------------------------
 

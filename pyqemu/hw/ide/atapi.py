@@ -47,6 +47,7 @@ class AtapiDrive:
         self.unit: Unit = channel.units[number]
         self.drive = drive
         self.label = label
+        self.on_tray: Callable[[bool], None] = lambda _is_open: None  # the guest has moved it
         drive.on_change.append(self._medium_changed)
         table: dict[int, Callable[[], None]] = {
             Cmd.NOP: channel.abort,

@@ -18,6 +18,7 @@ from enum import IntFlag
 from pyqemu.core.memory import AddressSpace
 from pyqemu.core.ports import PortSpace
 from pyqemu.core.state import Record, State
+from pyqemu.core.trace import event
 
 
 class Command(IntFlag):
@@ -48,6 +49,8 @@ DIRECT_BYTES = 32 * 1024  # from here on a host call per piece is cheaper than a
 BOUNCE_BYTES = 1 << 20
 OTHER_BYTES = 1 << 20  # how much one run may move from and to what is not RAM
 
+CMD_WRITE = event("bmdma_write_cmd", "val: 0x%02x")
+
 Segment = tuple[int, int]  # guest address, bytes
 
 
@@ -55,10 +58,13 @@ class BusError(Exception):
     """The descriptors point to where no DMA is possible."""
 
 
-class BusMaster(Record):
+class BusMaster(Record, vmstate="ide bmdma", version=3):
     cmd = State.u8()
-    status = State.u8()
+    status = State.u8(name="migration_compat_status")
     addr = State.u32()
+    retry_sector = State.constant("int64", 0, name="migration_retry_sector_num")
+    retry_count = State.constant("uint32", 0, name="migration_retry_nsector")
+    retry_unit = State.constant("uint8", 0, name="migration_retry_unit")
 
     memory: AddressSpace
     changed: Callable[[], None]
@@ -94,6 +100,8 @@ class BusMaster(Record):
 
     def write_command(self, _offset: int, value: int) -> None:
         """Setting the start bit makes the master active; clearing it stops it for good."""
+        if CMD_WRITE.on:
+            CMD_WRITE(value)
         before, self.cmd = self.cmd, value & COMMAND_MASK
         if (before ^ value) & START:
             if value & START:

@@ -20,9 +20,10 @@ from pyqemu.core.clock import Clock
 from pyqemu.core.lines import Line
 from pyqemu.core.ports import PortSpace
 from pyqemu.core.state import Record, State, StateError
+from pyqemu.core.trace import event
 from pyqemu.hw.ide import registers as r
 from pyqemu.hw.ide.bmdma import BusMaster
-from pyqemu.hw.ide.unit import BUFFER_BYTES, Unit, buffer
+from pyqemu.hw.ide.unit import BUFFER_BYTES, Unit
 
 HOB, NIEN, SRST = int(r.Control.HOB), int(r.Control.NIEN), int(r.Control.SRST)
 BSY, DRQ, ERR = int(r.Status.BSY), int(r.Status.DRQ), int(r.Status.ERR)
@@ -31,6 +32,8 @@ IDLE = int(r.Status.DRDY | r.Status.DSC)
 READY = int(r.Status.DRDY)
 FIXED = int(r.Select.FIXED)
 DEVICE_RESET, DIAGNOSTIC = int(r.Cmd.DEVICE_RESET), int(r.Cmd.DIAGNOSTIC)
+
+EXEC_CMD = event("ide_exec_cmd", "port 0x%x, unit %d, cmd 0x%02x")
 
 
 class IdeDevice(Protocol):
@@ -54,21 +57,21 @@ class IdeDevice(Protocol):
         """The bus master is started and the command waits for it."""
 
 
-class Channel(Record):
+class Channel(Record, vmstate="ide_bus"):
     cmd = State.u8()  # device control
     unit = State.u8()  # the selected position
-    units = State.records(Unit, 2)
+    units = State.records(Unit, 2, sent=False)  # linked where QEMU has them
 
-    buffer = buffer(BUFFER_BYTES)
-    position = State.u32()
-    block_end = State.u32()  # the data port moves bytes position..block_end
-    block_bytes = State.u32()  # size of a DRQ block
-    outward = State.bool()  # the host writes
-    command = State.u8()
-    stage = State.u8()  # for the drive: what the block is
-    lba = State.u64()
-    remaining = State.u64()
-    dma_waits = State.bool()  # a command has asserted DMARQ
+    buffer = State.varying(BUFFER_BYTES, sub="transfer")
+    position = State.u32(sub="transfer")
+    block_end = State.u32(sub="transfer")  # the data port moves bytes position..block_end
+    block_bytes = State.u32(sub="transfer")  # size of a DRQ block
+    outward = State.bool(sub="transfer")  # the host writes
+    command = State.u8(sub="transfer")
+    stage = State.u8(sub="transfer")  # for the drive: what the block is
+    lba = State.u64(sub="transfer")
+    remaining = State.u64(sub="transfer")
+    dma_waits = State.bool(sub="transfer")  # a command has asserted DMARQ
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,6 +91,7 @@ class Channel(Record):
 
     def map_ports(self, ports: PortSpace, command: int, control: int, owner: object) -> None:
         """Claim the command block and the control port."""
+        self.port = command
         if self.devices == [None, None]:
             # The board pulls the data lines down: without drives everything reads zero.
             ports.map_each(command, [(_zero, None)] * 8, owner=owner)
@@ -136,13 +140,18 @@ class Channel(Record):
         else:
             self.timer.stop()
 
-    def load_fields(self, fields: dict[str, Any], version: int | None = None) -> None:
-        super().load_fields(fields, version)
+    def check(self) -> None:
         if self.unit > 1:
             raise StateError(f"field 'unit' expects 0 or 1, not {self.unit}")
         if not self.position <= self.block_end <= len(self.buffer):
             raise StateError("field 'position' is outside the buffer")
+
+    def check_units(self, absent_idle: bool) -> None:
+        """The same for the drives, which a stream has behind the channels. *absent_idle*: in QEMU's streams the
+        registers of a drive that is not there say that it is idle, though nobody can read them."""
         for unit, device in zip(self.units, self.devices, strict=True):
+            if device is None and absent_idle and unit.status == IDLE:
+                unit.status = 0
             if device is None and unit.status:
                 raise StateError("field 'status' belongs to a drive that is not there")
 
@@ -284,6 +293,8 @@ class Channel(Record):
         self.command = value
         unit.error = 0
         unit.lba48 = False
+        if EXEC_CMD.on:
+            EXEC_CMD(self.port, self.unit, value)
         handler()
 
     # -- resets ---------------------------------------------------------------------------------------
@@ -330,6 +341,13 @@ class Channel(Record):
         self.active.error = int(error)
         self.active.status = READY | ERR
         self.interrupt()
+
+    def forget_transfer(self) -> None:
+        """What the last command has left behind means nothing, and need not be in a saved state."""
+        if self.dma_waits or self.block_end or any(unit.status & OCCUPIED for unit in self.units):
+            return
+        for field in self.wire_layout.subsections["transfer"]:
+            setattr(self, field.name, field.fresh())
 
     def _clear_buffer(self) -> None:
         self.buffer = bytearray()

@@ -9,6 +9,7 @@ from pyqemu.hw.ide.atapi import AtapiDrive
 from pyqemu.hw.ide.channel import Channel
 from pyqemu.hw.ide.identify import Geometry, Label
 
+TYPES = ("ide-drive", "ide-hd", "ide-cd")
 MODELS = {"ide-hd": "QEMU HARDDISK", "ide-cd": "QEMU DVD-ROM"}
 
 

@@ -15,6 +15,7 @@ from pyqemu.hw.ide.ata import AtaDisk
 from pyqemu.hw.ide.atapi import AtapiDrive
 from pyqemu.hw.ide.channel import Channel
 from pyqemu.hw.ide.identify import Geometry
+from pyqemu.hw.ide.unit import Unit
 
 SECONDARY = 0x170
 
@@ -23,9 +24,16 @@ class IsaIde(IsaDevice, type="isa-ide", vmstate="isa-ide", version=3, minimum=3)
     iobase = Prop.u16(0x1F0, help="first of the eight ports of the command block")
     iobase2 = Prop.u16(0x3F6, help="alternate status and device control port")
     irq = Prop.u8(14, maximum=15, help="ISA interrupt number")
-    ver = Prop.str("1.0", help="firmware version that the drives report")
+    carries = drives.TYPES
 
-    channels = State.records(Channel, 1)
+    ver = Prop.str("1.0", help="firmware version that the drives report")
+    absent_idle = Prop.bool(
+        False, name="x-absent-drives-idle", help="drives that are not there are idle in saved states, as in QEMU's"
+    )
+
+    channels = State.records(Channel, 1, sent=False)
+    channel = State.link(Channel, None, lambda chip: chip.channels[0], name="bus")
+    drives0 = State.link(Unit, 2, lambda chip: chip.channels[0].units, name="bus.ifs")
 
     def attach_drive(
         self,
@@ -53,6 +61,12 @@ class IsaIde(IsaDevice, type="isa-ide", vmstate="isa-ide", version=3, minimum=3)
         self.reset_fields()
         self.channels[0].power_on()
         self.refresh()
+
+    def before_save(self) -> None:
+        self.channels[0].forget_transfer()
+
+    def check(self) -> None:
+        self.channels[0].check_units(self.absent_idle)
 
     def refresh(self) -> None:
         self.channels[0].refresh()

@@ -89,12 +89,12 @@ def execute(drive: AtapiDrive, cdb: bytes) -> None:
     if cdb[0] != REQUEST_SENSE:
         unit.sense_key = unit.asc = unit.ascq = 0
         unit.sense_info = 0
-    if command.reports_change and unit.cdrom_changed:
+    if command.reports_change and unit.cdrom_changed and not unit.tray_open:
         # A changed medium looks like an empty drive once, then like a new medium: software that only polls
         # for presence notices too.
         first, unit.cdrom_changed = unit.cdrom_changed == 1, 2 if unit.cdrom_changed == 1 else 0
         drive.check(NO_MEDIUM if first else MEDIUM_CHANGED)
-    elif command.needs_medium and not drive.drive.inserted:
+    elif command.needs_medium and (unit.tray_open or not drive.drive.inserted):
         drive.check(TRAY_OPEN if unit.tray_open else NO_MEDIUM)
     else:
         command.handler(drive, cdb)
@@ -142,7 +142,9 @@ def _start_stop(drive: AtapiDrive, cdb: bytes) -> None:
         if not start and unit.tray_locked:
             drive.check(REMOVAL_PREVENTED)
             return
-        unit.tray_open = not start
+        if unit.tray_open == bool(start):
+            unit.tray_open = not start
+            drive.on_tray(unit.tray_open)
         if not start and drive.drive.inserted:
             drive.drive.eject()
     drive.done()
@@ -219,7 +221,7 @@ def _get_event(drive: AtapiDrive, cdb: bytes) -> None:
         return
     unit = drive.unit
     event, unit.media_event = unit.media_event, MediaEvent.NONE
-    status = unit.tray_open | (2 if drive.drive.inserted else 0)
+    status = 1 if unit.tray_open else 2 if drive.drive.inserted else 0
     drive.reply(bytes((0, 6, media_class, media_bit, event & 0x0F, status, 0, 0)), _be(cdb[7:9]))
 
 

@@ -19,6 +19,7 @@ from pyqemu.hw.ide.atapi import AtapiDrive
 from pyqemu.hw.ide.bmdma import BusMaster
 from pyqemu.hw.ide.channel import Channel
 from pyqemu.hw.ide.identify import Geometry
+from pyqemu.hw.ide.unit import Unit
 from pyqemu.hw.pci.bus import PciBus
 from pyqemu.hw.pci.device import Bar, Command, PciDevice, Reg
 
@@ -34,10 +35,17 @@ class Piix3Ide(PciDevice, type="piix3-ide", vmstate="ide", version=3, minimum=3)
     class_code = 0x010180  # IDE, legacy ports, bus master
     subsystem = (0x1AF4, 0x1100)
 
+    carries = drives.TYPES
+
     ver = Prop.str("1.0", help="firmware version that the drives report")
+    absent_idle = Prop.bool(
+        False, name="x-absent-drives-idle", help="drives that are not there are idle in saved states, as in QEMU's"
+    )
 
     bmdma = State.records(BusMaster, 2)
-    channels = State.records(Channel, 2)
+    channels = State.records(Channel, 2, name="bus")
+    drives0 = State.link(Unit, 2, lambda chip: chip.channels[0].units, name="bus[0].ifs")
+    drives1 = State.link(Unit, 2, lambda chip: chip.channels[1].units, name="bus[1].ifs")
 
     def attach_drive(
         self,
@@ -84,6 +92,15 @@ class Piix3Ide(PciDevice, type="piix3-ide", vmstate="ide", version=3, minimum=3)
         self._update_master_enable()
         for channel in self.channels:
             channel.refresh()
+
+    def before_save(self) -> None:
+        for channel in self.channels:
+            channel.forget_transfer()
+
+    def check(self) -> None:
+        super().check()
+        for channel in self.channels:
+            channel.check_units(self.absent_idle)
 
     def config_written(self, offset: int, width: int) -> None:
         if offset <= Reg.COMMAND < offset + width:

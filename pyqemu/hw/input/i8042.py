@@ -21,9 +21,14 @@ from typing import Any
 from pyqemu.core.bus import Bus
 from pyqemu.core.device import IsaDevice, Prop, State
 from pyqemu.core.lines import Line
+from pyqemu.core.state import Record
+from pyqemu.core.trace import event
 from pyqemu.hw.input.keycodes import RELEASED, TRANSLATION
 from pyqemu.hw.input.ps2_keyboard import Ps2Keyboard
 from pyqemu.hw.input.ps2_mouse import Ps2Mouse
+
+WRITE_COMMAND = event("pckbd_kbd_write_command", "0x%02x")
+WRITE_DATA = event("pckbd_kbd_write_data", "0x%02x")
 
 DATA_PORT = 0x60
 COMMAND_PORT = 0x64
@@ -70,28 +75,40 @@ NO_PASSWORD = 0xF1
 FIRMWARE_VERSION = 0x00
 
 
-class I8042(IsaDevice, type="i8042", vmstate="pckbd", version=3):
+class I8042(IsaDevice, type="i8042", vmstate="pckbd", version=3, wrapper="kbd"):
     kbd_throttle = Prop.bool(False, help="hand out keyboard bytes at the speed of a real keyboard")
     kbd_irq = Prop.u8(1, maximum=15, help="keyboard interrupt number")
     mouse_irq = Prop.u8(12, maximum=15, help="mouse interrupt number")
 
+    expects = State.u8(reset=0, name="write_cmd")  # the command that the next byte to port 60 belongs to; 0: none
     status = State.u8(reset=WAS_COMMAND | UNLOCKED)
-    output = State.u8(reset=0)
-    source = State.u8(reset=NOBODY)
-    command_byte = State.u8(reset=KEYBOARD_IRQ | MOUSE_IRQ)
-    output_port = State.u8(reset=0xCF)
-    ram = State.bytes(32)  # byte 0 is the command byte, kept above
-    expects = State.u8(reset=0)  # the command that the next byte to port 60 belongs to; 0: none
-    reply = State.fifo(1)  # an answer of the controller that finds the output buffer full
-    poll = State.u8(reset=0)  # C1 or C2 while the input port shows in the status
-    releasing = State.bool(reset=False)  # translation has swallowed a release prefix
-    throttle_until_ns = State.u64(reset=0)
-    keyboard = State.record(Ps2Keyboard)
-    mouse = State.record(Ps2Mouse)
+    command_byte = State.u8(reset=KEYBOARD_IRQ | MOUSE_IRQ, name="mode")
+    pending = State.view("uint8", lambda chip: chip._pending(), name="pending_tmp")
+    output_port = State.u8(reset=0xCF, name="outport", sub="outport")
+    source = State.u8(reset=NOBODY, sub="buffers")
+    output = State.u8(reset=0, sub="buffers")
+    reply = State.fifo(1, sub="buffers")  # an answer of the controller that finds the output buffer full
+    ram = State.bytes(32, sub="memory")  # byte 0 is the command byte, kept above
+    poll = State.u8(reset=0, sub="poll")  # C1 or C2 while the input port shows in the status
+    releasing = State.bool(reset=False, sub="translation")  # translation has swallowed a release prefix
+    throttle_until_ns = State.u64(reset=0, sub="throttle")
+    keyboard = State.record(Ps2Keyboard, sent=False)
+    mouse = State.record(Ps2Mouse, sent=False)
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
         self.a20_line: Line | None = None
+        self.keyboard.translated = lambda: bool(self.command_byte & TRANSLATE)
+
+    def sections(self) -> list[tuple[str, Record]]:
+        """The devices at the other ends of the cables have sections of their own."""
+        return [(self.keyboard.vmstate, self.keyboard), (self.mouse.vmstate, self.mouse), *super().sections()]
+
+    def _pending(self) -> int:
+        """Who has a byte: 1 the keyboard, 2 the mouse."""
+        if self.status & OUTPUT_FULL and self.source in (KEYBOARD, MOUSE):
+            return 1 if self.source == KEYBOARD else 2
+        return 0
 
     def realize(self, bus: Bus) -> None:
         self._keyboard_line = bus.irq(self.kbd_irq)
@@ -196,6 +213,8 @@ class I8042(IsaDevice, type="i8042", vmstate="pckbd", version=3):
     def _write_data(self, _offset: int, value: int) -> None:
         """A parameter of the command before, or a byte for the keyboard."""
         value &= 0xFF
+        if WRITE_DATA.on:
+            WRITE_DATA(value)
         self.status &= ~WAS_COMMAND
         self._end_poll()
         command, self.expects = self.expects, 0
@@ -231,6 +250,8 @@ class I8042(IsaDevice, type="i8042", vmstate="pckbd", version=3):
 
     def _write_command(self, _offset: int, value: int) -> None:
         value &= 0xFF
+        if WRITE_COMMAND.on:
+            WRITE_COMMAND(value)
         self.status |= WAS_COMMAND
         self._end_poll()
         self.expects = 0

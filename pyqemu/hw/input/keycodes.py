@@ -198,3 +198,13 @@ def scan_code(code: int, down: bool, scan_set: int) -> bytes:
         made = TRANSLATION[low]
         return prefix + bytes((made if down else made | 0x80,))
     return prefix + (bytes((low,)) if down else bytes((RELEASED, low)))
+
+
+def number_key(number: int) -> str | None:
+    """The key with scan code *number* of set 1 (0x80 added for the extended keys), or None."""
+    return _NUMBER_KEYS.get(number)
+
+
+_NUMBER_KEYS: dict[int, str] = {}
+for _name, (_code, _) in KEYS.items():
+    _NUMBER_KEYS.setdefault(TRANSLATION[_code & 0xFF] & 0x7F | (0x80 if _code > 0xFF else 0), _name)

@@ -11,9 +11,12 @@ Missing  repeating a held key by itself: whoever calls ``press()`` repeats it. T
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from pyqemu.core.device import Device, State
+from pyqemu.core.state import StateError
+from pyqemu.core.trace import event
 from pyqemu.hw.input.keycodes import (
     KEYS,
     RELEASED,
@@ -22,6 +25,8 @@ from pyqemu.hw.input.keycodes import (
     SET3_MAKE_ONLY,
     scan_code,
 )
+
+PUT_KEYCODE = event("ps2_put_keycode", "%s")
 
 QUEUE_BYTES = 16
 
@@ -60,27 +65,71 @@ TYPE_OF_COMMAND = {
 DEFAULT_TYPES = bytes(
     RELEASES if code in SET3_MAKE_BREAK else 0 if code in SET3_MAKE_ONLY else REPEATS for code in range(SET3_CODES)
 )
+RING_BYTES = 256  # of the queue in a stream
+NO_COMMAND = -1
+STREAM_STRUCT = ("PS2 Common State", 3)
 DEFAULT_TYPEMATIC = 0x2B  # 500 ms, then 10.9 a second
 
 ALT, CTRL, SHIFT = ("alt", "alt_r"), ("ctrl", "ctrl_r"), ("shift", "shift_r")
 
 
 class Ps2Keyboard(Device, type="ps2-kbd", vmstate="ps2kbd", version=3):
-    command = State.u8(reset=0)  # waits for its parameter; 0: none
-    enabled = State.bool(reset=True)
-    scan_set = State.u8(reset=2)
-    leds = State.u8(reset=0)
-    typematic = State.u8(reset=DEFAULT_TYPEMATIC)
-    key_types = State.bytes(SET3_CODES, reset=DEFAULT_TYPES)
-    held = State.bytes(0x200, reset=0)  # by set 2 code, with 0x100 for a prefix
-    last_sent = State.u8(reset=0)
-    answers = State.fifo(QUEUE_BYTES)
-    keys = State.fifo(QUEUE_BYTES)
+    command = State.u8(reset=0, sent=False)  # waits for its parameter; 0: none
+    write_cmd = State.view(
+        "int32",
+        lambda keyboard: keyboard.command or NO_COMMAND,
+        lambda keyboard, value: keyboard._await(value),
+        group=STREAM_STRUCT,
+    )
+    last_sent = State.u8(reset=0, sent=False)
+    answers = State.fifo(QUEUE_BYTES, sent=False)
+    keys = State.fifo(QUEUE_BYTES, sent=False)
+    queue = State.view(
+        "ring",
+        lambda keyboard: bytes((keyboard.last_sent, *keyboard.answers, *keyboard.keys)),
+        lambda keyboard, data: keyboard._refill(data),
+        count=RING_BYTES,
+        group=STREAM_STRUCT,
+    )
+    enabled = State.bool(reset=True, name="scan_enabled", wire="int32")
+    translate = State.view("int32", lambda keyboard: int(keyboard.translated()))
+    scan_set = State.u8(reset=2, name="scancode_set", wire="int32")
+    leds = State.u8(reset=0, name="ledstate", wire="int32", sub="ledstate")
+    waiting_answers = State.view(
+        "uint8",
+        lambda keyboard: len(keyboard.answers),
+        lambda keyboard, count: keyboard._split(count),
+        sub="answers",
+        implied=0,
+    )
+    typematic = State.u8(reset=DEFAULT_TYPEMATIC, sub="keys")
+    key_types = State.bytes(SET3_CODES, reset=DEFAULT_TYPES, sub="keys")
+    held = State.bytes(0x200, reset=0, sub="keys")  # by set 2 code, with 0x100 for a prefix
 
     def __init__(self) -> None:
         super().__init__()
         self.on_data: Callable[[], None] = lambda: None
         self.on_leds: Callable[[int], None] = lambda _leds: None
+        self.translated: Callable[[], bool] = lambda: False  # whether the controller makes set 1 of what we send
+
+    # -- in a stream ----------------------------------------------------------------------------------
+
+    def _await(self, value: int) -> None:
+        self.command = value if 0 < value < 256 else 0
+
+    def _refill(self, data: bytes) -> None:
+        """The queue has answers and keys in the order in which they are taken."""
+        self.last_sent = data[0]
+        self.answers, self.keys = deque(), deque(data[1 : 1 + QUEUE_BYTES])
+        self._all = data[1:]
+
+    def _split(self, count: int) -> None:
+        """Only so many bytes of the queue are answers."""
+        if count > QUEUE_BYTES or len(self._all) - count > QUEUE_BYTES:
+            raise StateError(f"{count} answers of {len(self._all)} bytes")
+        self.answers, self.keys = deque(self._all[:count]), deque(self._all[count:])
+
+    _all = b""
 
     # -- towards the controller -----------------------------------------------------------------------
 
@@ -202,6 +251,8 @@ class Ps2Keyboard(Device, type="ps2-kbd", vmstate="ps2kbd", version=3):
 
     def _queue(self, data: bytes) -> None:
         """All of a key's bytes or none; the overrun code takes the last place of a full queue."""
+        if PUT_KEYCODE.on:
+            PUT_KEYCODE(data.hex(" "))
         room = QUEUE_BYTES - len(self.keys)
         if len(data) < room:
             self.keys.extend(data)

@@ -11,9 +11,11 @@ Missing  the sample rate only answers queries: a packet is made as soon as there
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from pyqemu.core.device import Device, State
+from pyqemu.core.state import StateError
 
 QUEUE_BYTES = 16
 TRAVEL_LIMIT = 2047  # counts kept while the guest does not look
@@ -54,6 +56,10 @@ STATUS_REMOTE = 0x40
 STATUS_ENABLED = 0x20
 STATUS_SCALING = 0x10
 
+RING_BYTES = 256  # of the queue in a stream
+NO_COMMAND = -1
+STREAM_STRUCT = ("PS2 Common State", 3)
+
 PACKET_ALWAYS = 0x08
 PACKET_X_SIGN = 0x10
 PACKET_Y_SIGN = 0x20
@@ -62,28 +68,81 @@ SCALED = (0, 1, 1, 3, 6, 9)  # counts 0 to 5 with scaling 2:1; more are doubled
 
 
 class Ps2Mouse(Device, type="ps2-mouse", vmstate="ps2mouse", version=2):
-    command = State.u8(reset=0)  # waits for its parameter; 0: none
-    identity = State.u8(reset=PLAIN)
-    enabled = State.bool(reset=False)
-    remote = State.bool(reset=False)
-    wrap = State.bool(reset=False)
-    scaling = State.bool(reset=False)
-    resolution = State.u8(reset=0)
-    sample_rate = State.u8(reset=0)
-    rates = State.ints(3)  # the last three, oldest first
-    refused = State.bool(reset=False)  # the last byte was answered with "resend"
-    buttons = State.u8(reset=0)
-    reported_buttons = State.u8(reset=0)
-    dx = State.i32(reset=0)
-    dy = State.i32(reset=0)
-    dz = State.i32(reset=0)
-    last_sent = State.bytes(6)  # length, then up to five bytes
-    answers = State.fifo(QUEUE_BYTES)
-    packets = State.fifo(QUEUE_BYTES)
+    command = State.u8(reset=0, sent=False)  # waits for its parameter; 0: none
+    write_cmd = State.view(
+        "int32",
+        lambda mouse: mouse.command or NO_COMMAND,
+        lambda mouse, value: mouse._await(value),
+        group=STREAM_STRUCT,
+    )
+    answers = State.fifo(QUEUE_BYTES, sent=False)
+    packets = State.fifo(QUEUE_BYTES, sent=False)
+    queue = State.view(
+        "ring",
+        lambda mouse: bytes((0, *mouse.answers, *mouse.packets)),
+        lambda mouse, data: mouse._refill(data),
+        count=RING_BYTES,
+        group=STREAM_STRUCT,
+    )
+    mouse_status = State.view("uint8", lambda mouse: mouse._modes(), lambda mouse, value: mouse._set_modes(value))
+    enabled = State.bool(reset=False, sent=False)
+    remote = State.bool(reset=False, sent=False)
+    scaling = State.bool(reset=False, sent=False)
+    resolution = State.u8(reset=0, name="mouse_resolution")
+    sample_rate = State.u8(reset=0, name="mouse_sample_rate")
+    wrap = State.bool(reset=False, name="mouse_wrap", wire="uint8")
+    identity = State.u8(reset=PLAIN, name="mouse_type")
+    detection = State.constant("uint8", 0, name="mouse_detect_state")
+    dx = State.i32(reset=0, name="mouse_dx")
+    dy = State.i32(reset=0, name="mouse_dy")
+    dz = State.i32(reset=0, name="mouse_dz")
+    buttons = State.u8(reset=0, name="mouse_buttons")
+    waiting_answers = State.view(
+        "uint8",
+        lambda mouse: len(mouse.answers),
+        lambda mouse, count: mouse._split(count),
+        sub="answers",
+        implied=0,
+    )
+    rates = State.ints(3, sub="details")  # the last three, oldest first
+    refused = State.bool(reset=False, sub="details")  # the last byte was answered with "resend"
+    reported_buttons = State.u8(reset=0, sub="details")
+    last_sent = State.bytes(6, sub="details")  # length, then up to five bytes
 
     def __init__(self) -> None:
         super().__init__()
         self.on_data: Callable[[], None] = lambda: None
+
+    # -- in a stream ----------------------------------------------------------------------------------
+
+    def _await(self, value: int) -> None:
+        self.command = value if 0 < value < 256 else 0
+
+    def _refill(self, data: bytes) -> None:
+        """The queue has answers and packets in the order in which they are taken."""
+        self.answers, self.packets = deque(), deque(data[1 : 1 + QUEUE_BYTES])
+        self._all = data[1:]
+
+    def _split(self, count: int) -> None:
+        """Only so many bytes of the queue are answers."""
+        if count > QUEUE_BYTES or len(self._all) - count > QUEUE_BYTES:
+            raise StateError(f"{count} answers of {len(self._all)} bytes")
+        self.answers, self.packets = deque(self._all[:count]), deque(self._all[count:])
+
+    _all = b""
+
+    def _modes(self) -> int:
+        """The bits of the status byte that commands set."""
+        return (
+            (STATUS_REMOTE if self.remote else 0)
+            | (STATUS_ENABLED if self.enabled else 0)
+            | (STATUS_SCALING if self.scaling else 0)
+        )
+
+    def _set_modes(self, status: int) -> None:
+        self.remote = bool(status & STATUS_REMOTE)
+        self.enabled = bool(status & STATUS_ENABLED)
+        self.scaling = bool(status & STATUS_SCALING)
 
     # -- towards the controller -----------------------------------------------------------------------
 

@@ -70,15 +70,15 @@ class I8259(IsaDevice, type="isa-i8259", vmstate="i8259"):
     isr = State.u8(0)
     priority_add = State.u8(0)  # the input with the highest priority
     irq_base = State.u8(0)  # vector of input 0
-    read_reg_select = State.bool(False)  # iobase reads ISR, not IRR
-    poll = State.bool(False)  # the next read is an acknowledge cycle
-    special_mask = State.bool(False)
+    read_reg_select = State.bool(False, wire="uint8")  # iobase reads ISR, not IRR
+    poll = State.bool(False, wire="uint8")  # the next read is an acknowledge cycle
+    special_mask = State.bool(False, wire="uint8")
     init_state = State.u8(READY)
-    auto_eoi = State.bool(False)
-    rotate_on_auto_eoi = State.bool(False)
-    special_fully_nested_mode = State.bool(False)
-    init4 = State.bool(False)
-    single_mode = State.bool(False)
+    auto_eoi = State.bool(False, wire="uint8")
+    rotate_on_auto_eoi = State.bool(False, wire="uint8")
+    special_fully_nested_mode = State.bool(False, wire="uint8")
+    init4 = State.bool(False, wire="uint8")
+    single_mode = State.bool(False, wire="uint8")
     elcr = State.u8(0)
 
     def __init__(self, **values: Any) -> None:
@@ -115,8 +115,20 @@ class I8259(IsaDevice, type="isa-i8259", vmstate="i8259"):
     def reset(self) -> None:
         """A source that holds its line high through the reset must fall before it makes a new edge."""
         self.reset_fields()
-        self.last_irr = sum(1 << n for n, pin in enumerate(self._pins) if pin.level)
+        self.last_irr = self._levels()
         self.refresh()
+
+    def follow_inputs(self) -> None:
+        """What no source drives is low, whatever was loaded: a stream may lack what one drives (the interrupt of
+        QEMU's IDE), and an input that wrongly counts as high sees no edge again. The other way round an edge is
+        still to come: that of a timer, for example, which was due when the state was saved."""
+        levels = self._levels()
+        self.last_irr &= levels
+        self.irr = self.irr & ~self.elcr | levels & self.elcr
+        self.refresh()
+
+    def _levels(self) -> int:
+        return sum(1 << n for n, pin in enumerate(self._pins) if pin.level)
 
     def refresh(self) -> None:
         """Drive INT: some unmasked request has a higher priority than everything in service."""

@@ -9,10 +9,22 @@ from __future__ import annotations
 from pyqemu.core.bus import Bus
 from pyqemu.core.errors import ConfigError
 from pyqemu.core.lines import Line, Pin
+from pyqemu.core.state import Record, State
 from pyqemu.hw.pci.device import PciDevice
 
 SLOTS = 32
 PIRQS = 4
+
+
+class Pins(Record, vmstate="PCIBUS"):
+    """The interrupt pins in a stream: how many devices hold each. The devices say so themselves after loading."""
+
+    bus: PciBus
+
+    pins = State.constant("int32 equal", PIRQS, name="nirq")
+    counts = State.view(
+        "int32", lambda pins: [pin.sources for pin in pins.bus.pirq_pins], count=PIRQS, name="irq_count"
+    )
 
 
 class PciBus:
@@ -24,6 +36,8 @@ class PciBus:
         self.isa = isa
         self.devices: dict[int, PciDevice] = {}
         self.pirq_pins = [Pin() for _ in range(PIRQS)]
+        self.stream_part = Pins()
+        self.stream_part.bus = self
 
     def plug(self, device: PciDevice, devfn: int) -> int:
         """Take a place; -1 means function 0 of the first free slot. Returns the devfn."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyqemu.core.device import Device, Prop, State
 from pyqemu.core.memory import Mapping, Region
+from pyqemu.core.state import StateError
 
 if TYPE_CHECKING:
     from pyqemu.hw.pci.bus import PciBus
@@ -47,6 +48,8 @@ class Status(IntFlag):
 
 
 ROM_ENABLE = 1
+STREAM_STRUCT = ("PCIDevice", 2)  # how QEMU's streams call what all functions have
+CONSTANT_BYTES = (*range(4), Reg.REVISION, Reg.PROG_IF, Reg.SUBCLASS, Reg.CLASS, Reg.HEADER_TYPE)
 UNMAPPED = -1
 
 
@@ -80,7 +83,7 @@ class Bar:
         self.mapping: Mapping | None = None
 
 
-class PciDevice(Device):
+class PciDevice(Device, type="pci-device"):
     """Base of PCI functions. Subclasses set the identity below and may override ``config_written``."""
 
     vendor_id = 0
@@ -92,8 +95,14 @@ class PciDevice(Device):
     multifunction = False
 
     addr = Prop.i32(-1, help="slot and function (devfn); -1: the next free slot")
+    rombar = Prop.u32(1, maximum=1, help="1: an option ROM is behind a BAR; 0: the firmware gets it from fw_cfg")
+    command_serr_enable = Prop.bool(True, name="command_serr_enable", help="the SERR# bit of the command register")
 
-    config = State.bytes(CONFIG_BYTES)
+    stream_version = State.constant("int32 le", 2, name="version_id", group=STREAM_STRUCT)
+    config = State.bytes(CONFIG_BYTES, name="config[0]", wire="pci config", group=STREAM_STRUCT)
+    pins = State.view(
+        "pci irq state", lambda device: device._pins(), count=16, name="irq_state", group=STREAM_STRUCT
+    )
 
     bus: PciBus
 
@@ -122,10 +131,34 @@ class PciDevice(Device):
         h[0x2C:0x2E] = self.subsystem[0].to_bytes(2, "little")
         h[0x2E:0x30] = self.subsystem[1].to_bytes(2, "little")
         h[Reg.INTERRUPT_PIN] = self.interrupt_pin
-        w[Reg.COMMAND : Reg.COMMAND + 2] = (0x0507).to_bytes(2, "little")
+        command = Command.IO | Command.MEMORY | Command.MASTER | Command.INTX_DISABLE
+        if self.command_serr_enable:
+            command |= Command.SERR
+        w[Reg.COMMAND : Reg.COMMAND + 2] = command.to_bytes(2, "little")
         w[Reg.CACHE_LINE] = 0xFF
         w[Reg.INTERRUPT_LINE] = 0xFF
         w[0x40:] = b"\xff" * (CONFIG_BYTES - 0x40)
+
+    def check(self) -> None:
+        """A state of another kind of device is refused by what the guest knows it by."""
+        for i in CONSTANT_BYTES:
+            if self.config[i] != self.header[i]:
+                raise StateError(
+                    f"get_pci_config_device: Bad config data: i={i:#x} read: {self.config[i]:x} "
+                    f"device: {self.header[i]:x}"
+                )
+
+    def _pins(self) -> bytes:
+        """The levels of INTA# to INTD#, 32 bits each."""
+        levels = [0] * 4
+        if self.interrupt_pin:
+            levels[self.interrupt_pin - 1] = int(bool(self.config[Reg.STATUS] & Status.INTERRUPT))
+        return b"".join(level.to_bytes(4, "big") for level in levels)
+
+    @property
+    def path(self) -> str:
+        """Domain, bus, slot and function: how QEMU names what belongs to the device."""
+        return f"0000:00:{self.devfn >> 3:02x}.{self.devfn & 7}"
 
     def add_bar(self, bar: Bar) -> None:
         """Declare a window, in ``realize``."""
@@ -190,14 +223,15 @@ class PciDevice(Device):
 
     def update_bars(self) -> None:
         """Map and unmap windows after a change of the BARs or the command register."""
-        for bar in self.bars:
-            base = self.bar_base(bar)
-            if base == bar.base:
-                continue
-            if bar.is_io:
-                self._move_ports(bar, base)
-            else:
-                self._move_memory(bar, base)
+        moved = [(bar, base) for bar in self.bars if (base := self.bar_base(bar)) != bar.base]
+        if not moved:
+            return
+        with self.bus.isa.memory.transaction():
+            for bar, base in moved:
+                if bar.is_io:
+                    self._move_ports(bar, base)
+                else:
+                    self._move_memory(bar, base)
 
     def _move_ports(self, bar: Bar, base: int) -> None:
         if bar.base != UNMAPPED and bar.unmap_ports:
@@ -213,12 +247,11 @@ class PciDevice(Device):
     def _move_memory(self, bar: Bar, base: int) -> None:
         assert bar.region is not None
         memory = self.bus.isa.memory
-        with memory.transaction():
-            if bar.mapping is not None:
-                memory.unmap(bar.mapping)
-                bar.mapping = None
-            if base != UNMAPPED:
-                bar.mapping = memory.map(base, bar.region, priority=self.bus.window_priority)
+        if bar.mapping is not None:
+            memory.unmap(bar.mapping)
+            bar.mapping = None
+        if base != UNMAPPED:
+            bar.mapping = memory.map(base, bar.region, priority=self.bus.window_priority)
         bar.base = base
 
     # -- interrupt pin --------------------------------------------------------------------------------

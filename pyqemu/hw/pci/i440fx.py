@@ -20,8 +20,13 @@ from typing import Any
 from pyqemu.core.device import Device, Prop, State
 from pyqemu.core.errors import ConfigError
 from pyqemu.core.memory import AddressSpace, Mapping, Ram, RamBlock, Region
+from pyqemu.core.state import Record
+from pyqemu.core.trace import event
 from pyqemu.hw.pci.bus import PciBus
 from pyqemu.hw.pci.device import PciDevice
+
+CFG_READ = event("pci_cfg_read", "%02x.%x @0x%x -> 0x%x")
+CFG_WRITE = event("pci_cfg_write", "%02x.%x @0x%x <- 0x%x")
 
 KIB = 1024
 GIB_4 = 1 << 32
@@ -64,7 +69,11 @@ class I440fxHost(Device, type="i440FX-pcihost", vmstate="PCIHost"):
     ``attach(isa_bus)`` after setting ``pci``, the bus behind it.
     """
 
-    config_address = State.u32()
+    migrates_address = Prop.bool(
+        True, name="x-config-reg-migration-enabled", help="whether saved states have the address register"
+    )
+
+    config_address = State.u32(name="config_reg")
 
     pci: PciBus
 
@@ -72,6 +81,10 @@ class I440fxHost(Device, type="i440FX-pcihost", vmstate="PCIHost"):
         super().__init__(**values)
         if pci is not None:
             self.pci = pci
+
+    def sections(self) -> list[tuple[str, Record]]:
+        own = super().sections() if self.migrates_address else []
+        return [("PCIBUS", self.pci.stream_part), *own]
 
     def realize(self, bus: Any) -> None:
         ports = bus.ports
@@ -91,12 +104,19 @@ class I440fxHost(Device, type="i440FX-pcihost", vmstate="PCIHost"):
         address = self.config_address
         if not address & CONFIG_ENABLE or address & 0xFF0000:  # off, or a bus that is not there
             return (1 << 8 * width) - 1
-        return self.pci.read_config(address >> 8 & 0xFF, address & 0xFC | offset, width)
+        devfn, register = address >> 8 & 0xFF, address & 0xFC | offset
+        value = self.pci.read_config(devfn, register, width)
+        if CFG_READ.on:
+            CFG_READ(devfn >> 3, devfn & 7, register, value)
+        return value
 
     def write_data(self, width: int, offset: int, value: int) -> None:
         address = self.config_address
         if address & CONFIG_ENABLE and not address & 0xFF0000:
-            self.pci.write_config(address >> 8 & 0xFF, address & 0xFC | offset, width, value)
+            devfn, register = address >> 8 & 0xFF, address & 0xFC | offset
+            if CFG_WRITE.on:
+                CFG_WRITE(devfn >> 3, devfn & 7, register, value)
+            self.pci.write_config(devfn, register, width, value)
 
 
 class _Segment:
@@ -130,6 +150,8 @@ class I440fx(PciDevice, type="i440FX", vmstate="I440FX", version=3):
     vendor_id, device_id, revision = 0x8086, 0x1237, 0x02
     class_code = 0x060000
     subsystem = (0x1AF4, 0x1100)
+
+    unused = State.unused(1)
 
     below_4g_limit = Prop.u32(0xE0000000, help="RAM above this address continues at 4 GiB", name="x-below-4g-limit")
 
@@ -204,6 +226,9 @@ class I440fx(PciDevice, type="i440FX", vmstate="I440FX", version=3):
         if self.bios is not None and HIGH_RAM_BASE - address <= min(self.bios.size, ISA_BIOS_BYTES):
             return self.bios, self.bios.size - (HIGH_RAM_BASE - address)
         return None
+
+    def ram_blocks(self) -> list[RamBlock]:
+        return [self.option_roms] if self.option_roms is not None else []
 
     def refresh(self) -> None:
         super().refresh()

@@ -12,7 +12,7 @@ Missing  X-bus chip selects, distributed DMA, IRQ12/M mouse select: the board's 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from pyqemu.core.device import State
 from pyqemu.core.lines import Line
@@ -39,7 +39,12 @@ class Piix3(PciDevice, type="PIIX3", vmstate="PIIX3", version=3):
     subsystem = (0x1AF4, 0x1100)
     multifunction = True
 
-    reset_control = State.u8()
+    struct_names: ClassVar[dict[str, str]] = {"PCIDevice": "dev"}
+
+    levels = State.view(
+        "int32", lambda chip: [int(pin.level) for pin in chip.bus.pirq_pins], name="pci_irq_levels_vmstate", count=4
+    )
+    reset_control = State.u8(name="rcr", sub="rcr")
 
     def realize(self, bus: Any) -> None:
         self.header[0x07] = 0x02  # status: medium DEVSEL# timing

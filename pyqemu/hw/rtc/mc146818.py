@@ -20,9 +20,10 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from pyqemu.core.clock import NS_PER_SECOND, Timer
+from pyqemu.core.clock import NEVER, NS_PER_SECOND, Timer
 from pyqemu.core.device import KEEP, IsaDevice, Prop, State
 from pyqemu.core.lines import Line
+from pyqemu.hw.rtc import host_time
 from pyqemu.hw.rtc.bcd import from_bcd, to_bcd
 
 CMOS_BYTES = 128
@@ -36,6 +37,7 @@ CYCLE_DAYS = 146097
 
 SECONDS, SECONDS_ALARM, MINUTES, MINUTES_ALARM, HOURS, HOURS_ALARM, WEEKDAY, DAY, MONTH, YEAR = range(10)
 REG_A, REG_B, REG_C, REG_D = 0x0A, 0x0B, 0x0C, 0x0D
+ALARMS = (SECONDS_ALARM, MINUTES_ALARM, HOURS_ALARM)
 CENTURY = 0x32
 CENTURY_PS2 = 0x37  # another name of the century byte
 
@@ -66,7 +68,7 @@ DONT_CARE = 0xC0  # an alarm byte from here on matches everything
 _POWER_ON = bytes([*bytes(REG_A), A_POWER_ON, B_24H, 0, D_VALID]).ljust(CMOS_BYTES, b"\0")
 
 
-def _ignore(_masked: bool) -> None:
+def _ignore(_what: int) -> None:
     pass
 
 
@@ -77,12 +79,35 @@ class Mc146818(IsaDevice, type="mc146818rtc", vmstate="mc146818rtc", version=3, 
     lost_tick_policy = Prop.enum(
         ["discard"], "discard", help="what becomes of missed periodic interrupts", name="lost_tick_policy"
     )
+    qemu_state = Prop.bool(
+        False, name="x-qemu-state", help="saved states are QEMU's: times are the host's, NMIs are not masked"
+    )
 
-    cmos = State.bytes(CMOS_BYTES, KEEP, power_on=_POWER_ON)
-    index = State.u8(0)
-    nmi_masked = State.bool(False)
-    updated_ns = State.i64(KEEP)  # when the divider chain last completed a second
-    settled_ns = State.i64(KEEP)  # flags in register C are right up to here
+    cmos = State.bytes(CMOS_BYTES, KEEP, power_on=_POWER_ON, name="cmos_data")
+    index = State.u8(0, name="cmos_index")
+    unused0 = State.unused(28, name="unused[0]")
+    periodic_timer = State.constant("timer", NEVER)
+    next_periodic_time = State.constant("int64", 0)
+    unused1 = State.unused(24, name="unused[1]")
+    irq_coalesced = State.constant("uint32", 0)
+    period = State.constant("uint32", 0)
+    base_rtc = State.view("uint64", lambda chip: max(0, chip.shown_seconds()))
+    updated_ns = State.i64(KEEP, sent=False)  # when the divider chain last completed a second
+    last_update = State.view(
+        "uint64", lambda chip: chip._last_update() & (1 << 64) - 1, lambda chip, ns: chip._set_updated(ns)
+    )
+    offset = State.constant("int64", 0)
+    update_timer = State.view(
+        "timer", lambda chip: host_time.next_update(chip) if chip.qemu_state else chip.timer.deadline_ns
+    )
+    next_alarm_time = State.view("uint64", lambda chip: host_time.next_alarm(chip) if chip.qemu_state else 0)
+    # Flags in C are right till then.
+    settled_ns = State.i64(
+        KEEP, sub="settled", implied=lambda chip: chip.bus.clock.now() if chip.qemu_state else chip.updated_ns
+    )
+    nmi_masked = State.bool(
+        False, sub="nmi_mask", implied=lambda chip: chip.qemu_state and chip.nmi_masked
+    )  # QEMU's chip has no such bit
 
     line: Line
     timer: Timer
@@ -92,6 +117,7 @@ class Mc146818(IsaDevice, type="mc146818rtc", vmstate="mc146818rtc", version=3, 
         super().__init__(**values)
         self.start_time = start_time
         self.on_nmi_mask: Callable[[bool], None] = _ignore  # the board's wire to the NMI gate
+        self.on_set: Callable[[int], None] = _ignore  # the guest has set the time, so many seconds ahead
 
     def realize(self, bus: Any) -> None:
         self.line = bus.irq(self.irq)
@@ -108,6 +134,15 @@ class Mc146818(IsaDevice, type="mc146818rtc", vmstate="mc146818rtc", version=3, 
         self.cmos[REG_B] &= ~(ENABLES | B_SQWE) & 0xFF
         self.cmos[REG_C] = 0
         super().reset()
+
+    def before_save(self) -> None:
+        if self.qemu_state:
+            self._settle()
+
+    def load_wire(self, values: dict[str, Any], version: int) -> None:
+        super().load_wire(values, version)
+        if self.qemu_state:
+            host_time.restore(self, values)
 
     def refresh(self) -> None:
         self.on_nmi_mask(self.nmi_masked)
@@ -180,6 +215,8 @@ class Mc146818(IsaDevice, type="mc146818rtc", vmstate="mc146818rtc", version=3, 
                 self._write_b(value)
             else:
                 self.cmos[CENTURY if index == CENTURY_PS2 else index] = value
+                if index not in ALARMS and not self.cmos[REG_B] & B_SET:
+                    self._announce()
             self._drive()
 
     def _write_a(self, value: int) -> None:
@@ -200,15 +237,33 @@ class Mc146818(IsaDevice, type="mc146818rtc", vmstate="mc146818rtc", version=3, 
             self.cmos[WEEKDAY] = self._encode(weekday)
             self._store(days, seconds)
         self.cmos[REG_B] = value
+        if changed & B_SET and not value & B_SET:
+            self._announce()
+
+    def _announce(self) -> None:
+        """The guest has set the time: by how many seconds it is ahead of where it started from."""
+        days, seconds = self._load()
+        now_s = self.start_time + self.bus.clock.now() // NS_PER_SECOND
+        self.on_set((days - EPOCH_DAYS) * DAY_S + seconds - now_s)
 
     # -- time -----------------------------------------------------------------------------------------
 
     def _divider_held(self) -> bool:
         return self.cmos[REG_A] & A_DIVIDER_RESET == A_DIVIDER_RESET
 
+    @property
+    def is_running(self) -> bool:
+        """Whether seconds are counted."""
+        return not self.cmos[REG_B] & B_SET and not self._divider_held()
+
+    def alarm_ns(self) -> int | None:
+        """When the alarm will match next (virtual ns); None: never."""
+        seconds = self._until_alarm(self._load()[1])
+        return None if seconds is None else self.updated_ns + seconds * NS_PER_SECOND
+
     def _updating(self) -> bool:
         """Update in progress: the guest has less than 244 µs to read a consistent time."""
-        if self.cmos[REG_B] & B_SET or self._divider_held():
+        if not self.is_running:
             return False
         return (self.bus.clock.now() - self.updated_ns) % NS_PER_SECOND >= NS_PER_SECOND - UIP_NS
 
@@ -255,6 +310,17 @@ class Mc146818(IsaDevice, type="mc146818rtc", vmstate="mc146818rtc", version=3, 
         seconds = self._hour(cmos[HOURS]) * 3600 + decode(cmos[MINUTES]) * 60 + decode(cmos[SECONDS])
         carried, seconds = divmod(seconds, DAY_S)
         return first + decode(cmos[DAY]) - 1 + carried, seconds
+
+    def _last_update(self) -> int:
+        return host_time.of(self, self.updated_ns) if self.qemu_state else self.updated_ns
+
+    def _set_updated(self, ns: int) -> None:
+        self.updated_ns = ns - (1 << 64) if ns >> 63 else ns
+
+    def shown_seconds(self) -> int:
+        """The time that the registers show, in seconds since 1970."""
+        days, seconds = self._load()
+        return (days - EPOCH_DAYS) * DAY_S + seconds
 
     def _store(self, days: int, seconds: int) -> None:
         """Fill the registers, except for the day of the week, which has its own counter."""
@@ -311,8 +377,8 @@ class Mc146818(IsaDevice, type="mc146818rtc", vmstate="mc146818rtc", version=3, 
         if not self.cmos[REG_B] & B_SET:
             if enabled & B_UIE:
                 events.append(start + NS_PER_SECOND)
-            elif enabled & B_AIE and (seconds := self._until_alarm(self._load()[1])) is not None:
-                events.append(start + seconds * NS_PER_SECOND)
+            elif enabled & B_AIE and (alarm := self.alarm_ns()) is not None:
+                events.append(alarm)
         return min(events, default=None)
 
     def _until_alarm(self, second: int) -> int | None:

@@ -20,7 +20,7 @@ from typing import Any
 from pyqemu.core.clock import NS_PER_SECOND, Timer
 from pyqemu.core.device import IsaDevice, Prop, State
 from pyqemu.core.lines import Line
-from pyqemu.core.state import Record
+from pyqemu.core.state import ANY, Record
 from pyqemu.hw.rtc.bcd import from_bcd16, to_bcd16
 
 PIT_HZ = 1_193_182
@@ -33,6 +33,7 @@ MIN_PERIOD_TICKS = 12  # shorter periods (10 µs) are delivered as every n-th ed
 TERMINAL_COUNT, ONE_SHOT, RATE, SQUARE, SOFT_STROBE, HARD_STROBE = range(6)
 # Which bytes of a count the counter port moves. 0 after reset: the low byte, live.
 LOW, HIGH, WORD = 1, 2, 3
+WORD_HIGH = 4  # in a saved state: the second byte of two comes next
 # Control word
 READ_BACK = 0xC0
 READ_BACK_NO_COUNT = 0x20
@@ -42,25 +43,69 @@ STATUS_OUT = 0x80
 STATUS_NULL = 0x40
 
 
-class Channel(Record):
+def ticks_to_ns(tick: int) -> int:
+    """The first nanosecond of a tick."""
+    return -(-tick * NS_PER_SECOND // PIT_HZ)
+
+
+def ns_to_ticks(ns: int) -> int:
+    return ns * PIT_HZ // NS_PER_SECOND
+
+
+class Channel(Record, vmstate="pit channel", version=2):
     """One counter. ``count`` is what the counting element was loaded with, at tick ``start``."""
 
-    count = State.u32(FULL_COUNT)  # 0: nothing loaded since the control word
-    start = State.i64(0)
-    held = State.i64(-1)  # ticks counted when the gate stopped it; -1: it counts
-    next_count = State.u32(0)  # written, but not loaded yet; 0: none
-    next_at = State.i64(0)  # the tick that loads it
-    mode = State.u8(SQUARE)
-    bcd = State.bool(False)
-    access = State.u8(0)
-    gate = State.bool(True)
-    write_high = State.bool(False)  # the next write is the second byte
-    write_latch = State.u8(0)
-    read_high = State.bool(False)
-    count_latched = State.bool(False)
+    count = State.u32(FULL_COUNT, wire="int32")  # 0: nothing loaded since the control word
     latched_count = State.u16(0)
-    status_latched = State.bool(False)
+    latch_kind = State.view(  # which bytes have been latched
+        "uint8",
+        lambda channel: channel.access if channel.count_latched else 0,
+        lambda channel, value: channel._set("count_latched", value != 0),
+        name="count_latched",
+    )
+    count_latched = State.bool(False, sent=False)
+    status_latched = State.bool(False, wire="uint8")
     status = State.u8(0)
+    read_state = State.view(
+        "uint8",
+        lambda channel: channel._byte_state(channel.read_high),
+        lambda channel, value: channel._set("read_high", value == WORD_HIGH),
+    )
+    write_state = State.view(
+        "uint8",
+        lambda channel: channel._byte_state(channel.write_high),
+        lambda channel, value: channel._set("write_high", value == WORD_HIGH),
+    )
+    read_high = State.bool(False, sent=False)
+    write_high = State.bool(False, sent=False)  # the next write is the second byte
+    write_latch = State.u8(0)
+    access = State.u8(0, name="rw_mode")
+    mode = State.u8(SQUARE)
+    bcd = State.bool(False, wire="uint8")
+    gate = State.bool(True, wire="uint8")
+    start = State.i64(0, sent=False)
+    load_time = State.view(
+        "int64",
+        lambda channel: ticks_to_ns(channel.start),
+        lambda channel, ns: channel._set("start", ns_to_ticks(ns)),
+        name="count_load_time",
+    )
+    transition = State.constant("int64", 0, name="next_transition_time")
+    # Ticks counted when the gate stopped it; -1: it counts.
+    held = State.i64(-1, sub="held", implied=lambda channel: channel._idle_hold())
+    next_count = State.u32(0, sub="pending")  # written, but not loaded yet; 0: none
+    next_at = State.i64(0, sub="pending", implied=ANY)  # the tick that loads it
+
+    def _set(self, name: str, value: Any) -> None:
+        """For what a stream has in another form."""
+        setattr(self, name, value)
+
+    def _byte_state(self, high: bool) -> int:
+        """Which byte the counter port moves next: 1 low, 2 high, 3 and 4 the first and second of two."""
+        return self.access + high if self.access == WORD else self.access
+
+    def _idle_hold(self) -> int:
+        return 0 if not self.gate and self.mode not in (ONE_SHOT, HARD_STROBE) else -1
 
     def settle(self, tick: int) -> None:
         """Load a written count whose tick has come."""
@@ -243,9 +288,15 @@ def _rise(mode: int, count: int, start: int, tick: int) -> int:
 class I8254(IsaDevice, type="isa-pit", vmstate="i8254", version=3, minimum=3):
     iobase = Prop.u16(0x40, help="first of four I/O ports")
 
-    irq_disabled = State.bool(False)  # another timer has taken over interrupt 0
+    irq_disabled = State.bool(False, name="channels[0].irq_disabled", wire="uint32")  # another timer has taken over
     channels = State.records(Channel, 3)
-    rise_at = State.i64(NEVER)  # tick of counter 0's next edge
+    rise_at = State.i64(NEVER, sent=False)  # tick of counter 0's next edge
+    rise_time = State.view(
+        "int64",
+        lambda chip: -1 if chip.rise_at >= NEVER else ticks_to_ns(chip.rise_at),
+        lambda chip, ns: chip._set_rise(ns),
+        name="channels[0].next_transition_time",
+    )
 
     line: Line
     timer: Timer
@@ -279,6 +330,9 @@ class I8254(IsaDevice, type="isa-pit", vmstate="i8254", version=3, minimum=3):
             self.timer.stop()
         else:
             self.timer.start(-(-self.rise_at * NS_PER_SECOND // PIT_HZ))
+
+    def _set_rise(self, ns: int) -> None:
+        self.rise_at = NEVER if ns < 0 else ns_to_ticks(ns)
 
     def _tick(self) -> int:
         return self.bus.clock.now() * PIT_HZ // NS_PER_SECOND

@@ -420,3 +420,36 @@ def test_nothing_a_guest_does_raises(bench, slow_com, steps):
                 assert com.save() == state
         assert len(com.rx_fifo) == len(com.rx_errors) <= 16
         assert bool(bench.inb(LSR) & 1) == bool(com.rx_fifo)
+
+
+def test_a_string_goes_out_at_once_and_what_the_backend_refuses_waits(bench):
+    class Slow(BufferChardev):
+        def write(self, data):
+            return super().write(data[: max(0, 5 - len(self.sent))])
+
+    com = bench.plug(Serial16550(iobase=0x3F8, irq=4, chardev=Slow()))
+    send = bench.ports.string_writers[0x3F8]
+    assert send(1, b"hello world") == 5 and com.chardev.sent == b"hello"
+    assert send(1, b" world") == 0
+    bench.outb(0x3F8, ord(" "))
+    assert not bench.inb(0x3FD) & 0x20
+    assert send(1, b"world") == 0  # it waits behind the byte in the transmitter
+    assert send(2, b"ab") == 0
+
+
+def test_a_string_to_the_divisor_is_no_output(bench):
+    com = bench.plug(Serial16550(iobase=0x3F8, irq=4, chardev=BufferChardev()))
+    bench.outb(0x3FB, 0x80)
+    assert bench.ports.string_writers[0x3F8](1, b"abc") == 0 and com.chardev.sent == b""
+
+
+def test_nothing_is_received_while_time_stands_still(bench, com):
+    """Or a byte could come after the machine's state has been saved, and be lost with the machine."""
+    clock = bench.clock
+    clock._stopped_at_ns = clock.now()  # as a machine that is paused, or waits for its state
+    com.chardev.send(b"a")
+    assert not bench.inb(LSR) & 1
+    clock._stopped_at_ns = None
+    for callback in clock.on_run:
+        callback(True)
+    assert bench.inb(DATA) == ord("a")

@@ -18,6 +18,7 @@ TEXT = {"sr2": 3, "sr4": 2, "gr5": 0x10, "gr6": 0x0E, "gr8": 0xFF}
 CHAIN_4 = {"sr2": 0xF, "sr4": 0xE, "gr5": 0x40, "gr6": 0x05, "gr8": 0xFF}
 PLANE_2 = {"sr2": 4, "sr4": 6, "gr4": 2, "gr6": 0x05, "gr8": 0xFF}
 PLANAR = {"sr2": 0xF, "sr4": 6, "gr6": 0x05, "gr8": 0xFF}
+MODE_1 = PLANAR | {"gr5": 1}
 
 
 class Model:
@@ -155,6 +156,10 @@ operations = st.one_of(
     st.tuples(st.just("write"), offsets, st.sampled_from([1, 2, 4, 8]), st.integers(0, (1 << 64) - 1)),
     st.tuples(st.just("read"), offsets, st.sampled_from([1, 2, 4, 8]), st.just(0)),
     st.tuples(st.just("copy"), offsets, st.just(1), offsets),
+    st.tuples(st.just("fill run"), offsets, st.sampled_from([1, 2, 4]), st.integers(0, 0xFFFFFFFF)),
+    st.tuples(st.just("store run"), offsets, st.just(1), st.integers(4, 64)),
+    st.tuples(st.just("load run"), offsets, st.just(1), st.integers(4, 64)),
+    st.tuples(st.just("move run"), offsets, st.sampled_from([1, 2, 4]), st.one_of(offsets, st.integers(-40, 40))),
     st.tuples(
         st.just("set"),
         st.sampled_from(["sr2", "sr4", *(f"gr{i}" for i in range(9))]),
@@ -176,6 +181,41 @@ MASKS = {
 }
 
 
+ELEMENTS = 12
+
+
+def run_of(card: Card, model: Model, kind: str, where: int, width: int, value: int) -> None:
+    """A run of string instructions: in one call if the card takes it, else singly; the model always singly."""
+    memory, base = card.bench.memory, 0xA0000
+    if kind == "load run":
+        length = min(value, 0x20000 - where)
+        expected = bytes(model.read(where + i) for i in range(length))
+        data = memory.load_run(base + where, length)
+        assert (data or bytes(card.load(where + i) for i in range(length))) == expected
+    elif kind == "move run":
+        target = where + value if -40 <= value <= 40 and value else value
+        count = min(ELEMENTS, (0x20000 - max(where, target)) // width)
+        if target < 0 or count < 1:
+            return
+        moved = memory.copy_run(base + where, base + target, count * width, width)
+        for at in range(0, count * width, width):
+            if not moved:
+                card.store(target + at, width, card.load(where + at, width))
+            element = [model.read(where + at + i) for i in range(width)]
+            for i in range(width):
+                model.write(target + at + i, element[i])
+    else:
+        if kind == "fill run":
+            data = value.to_bytes(4, "little")[:width] * min(ELEMENTS, (0x20000 - where) // width)
+        else:
+            data = bytes((i * 37 + where) & 0xFF for i in range(min(value, 0x20000 - where)))
+        if not memory.store_run(base + where, data):
+            for i, byte in enumerate(data):
+                card.store(where + i, 1, byte)
+        for i, byte in enumerate(data):
+            model.write(where + i, byte)
+
+
 def run(card: Card, start: dict[str, int], todo: list[Any], *, mapped: bool) -> None:
     card.clear()
     model = Model()
@@ -194,6 +234,8 @@ def run(card: Card, start: dict[str, int], todo: list[Any], *, mapped: bool) -> 
         elif kind == "read":
             expected = sum(model.read(where + i) << 8 * i for i in range(width))
             assert card.load(where, width) == expected
+        elif kind.endswith("run"):
+            run_of(card, model, kind, where, width, value)
         else:
             card.store(value, 1, card.load(where))
             model.write(value, model.read(where))
@@ -204,7 +246,7 @@ def run(card: Card, start: dict[str, int], todo: list[Any], *, mapped: bool) -> 
 
 
 starts = st.one_of(
-    st.sampled_from([TEXT, CHAIN_4, PLANE_2, PLANAR]),
+    st.sampled_from([TEXT, CHAIN_4, PLANE_2, PLANAR, MODE_1]),
     st.fixed_dictionaries({name: st.integers(0, mask) for name, mask in {**MASKS, "gr8": 0xFF}.items()}),
 )
 
@@ -243,12 +285,37 @@ def test_plain_modes_become_ram(card: Card, mode: dict[str, int], offset: int) -
     assert card.load(offset + 8, 2) == 0x5678
 
 
+@pytest.mark.parametrize(("mode", "offset"), [(TEXT, 0x18000), (CHAIN_4, 0)], ids=["text", "chain 4"])
+def test_the_cpu_hears_of_what_calls_stored_when_the_window_becomes_ram(
+    card: Card, mode: dict[str, int], offset: int
+) -> None:
+    told: list[tuple[Any, int, int]] = []
+    card.bench.memory.on_ram_written = lambda *what: told.append(what)
+    card.mode(mode)
+    card.use(offset)
+    assert card.is_ram
+    span = card.bench.memory.find(0xA0000 + offset)
+    assert span is not None
+    assert (span.region.block, span.region.offset, span.region.size) in told
+
+
 def test_modes_with_logic_stay_calls(card: Card) -> None:
     for mode in (PLANAR, dict(TEXT, gr8=0x0F), dict(CHAIN_4, gr5=0x42), dict(CHAIN_4, sr2=7), dict(TEXT, sr2=7)):
         card.mode(mode)
         card.use(0)
         card.use(0x18000)
         assert not card.is_ram
+
+
+@pytest.mark.parametrize("mode", [TEXT, CHAIN_4, PLANE_2, PLANAR, dict(PLANAR, gr1=0xF, gr0=5)])
+def test_long_strings_are_one_call_where_it_counts(card: Card, mode: dict[str, int]) -> None:
+    card.mode(mode)
+    base = 0xA0000 + (0x18000 if mode is TEXT else 0)
+    assert card.bench.memory.store_run(base, bytes(4096))
+    assert card.bench.memory.load_run(base, 4096) is not None
+    card.mode(MODE_1)
+    assert card.bench.memory.copy_run(0xA1000, 0xA0000, 4096, 1)
+    assert not card.bench.memory.copy_run(0xA1000, 0xA0000, 4096, 4)  # one latch for four bytes
 
 
 def test_a_guest_that_changes_planes_all_the_time_never_remaps(card: Card) -> None:

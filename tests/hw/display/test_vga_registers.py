@@ -298,7 +298,7 @@ def test_pci_identity_and_bars(bench: Any) -> None:
     assert bench.memory.load(0xE2000000, 4) == 0xAA55AA55
     bench.memory.store(0xE0000123, 4, 0x12345678)
     assert bytes(vga.vga.vram.view[0x123:0x127]) == b"\x78\x56\x34\x12"
-    assert [block.name for block in vga.ram_blocks()] == ["vga.vram", "vga.rom"]
+    assert [block.name for block in vga.ram_blocks()] == ["vga.vram", "0000:00:00.0/vga.rom"]
 
 
 def test_pc_1_0_has_no_register_window(bench: Any) -> None:

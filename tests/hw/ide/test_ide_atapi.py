@@ -261,6 +261,14 @@ def test_eject_and_lock(bench: Any, cd: Any, drive: CdDrive) -> None:
     assert sense(bench) == (2, 0x3A, 0)
 
 
+def test_the_tray_tells_when_the_guest_moves_it(bench: Any, cd: Any, drive: CdDrive) -> None:
+    moves: list[bool] = []
+    cd.on_tray = moves.append
+    for cdb in ("1b0000000200", "1b0000000200", "1b0000000300", "1b0000000100"):
+        send(bench, bytes.fromhex(cdb))
+    assert moves == [True, False]
+
+
 # -- data of the medium -----------------------------------------------------------------------------------
 
 
