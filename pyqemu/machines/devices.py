@@ -10,12 +10,17 @@ from functools import cache
 
 from pyqemu.core.device import Device, IsaDevice
 from pyqemu.core.errors import nearest
-from pyqemu.hw.catalog import CATALOG, device_class
+from pyqemu.hw.catalog import CATALOG, device_class, property_class
 from pyqemu.hw.pci.device import PciDevice
 from pyqemu.machines.schema import CompatProperty
 
 PLUGGABLE = {
+    "VGA": "Display",
     "isa-debug-exit": "Misc",
+    "isa-debugcon": "Misc",
+    "isa-parallel": "Input",
+    "isa-serial": "Input",
+    "pvpanic": "Misc",
 }
 """The types that ``-device`` adds, with the heading of ``-device help`` they stand under."""
 
@@ -35,7 +40,7 @@ def bus_name(device: type[Device]) -> str:
 
 def compat_remark(entry: CompatProperty) -> str:
     """Why a compat property changes nothing today; empty if it does."""
-    device = device_types().get(entry.driver)
+    device = device_types().get(entry.driver) or property_class(entry.driver)
     if device is None:
         return "no such device here"
     return "" if entry.property in device.props else "no such property here"

@@ -1,0 +1,1 @@
+"""``pyqemu-machine``: looking at machine types, checking them, and making new ones."""
