@@ -22,6 +22,7 @@ from emulator import COLUMNS, GUESTS, Emulator  # noqa: E402
 from pyqemu.api import VirtualMachine  # noqa: E402
 from pyqemu.display.png import write_png  # noqa: E402
 from pyqemu.display.screen import dump_text  # noqa: E402
+from pyqemu.display.typist import Typist  # noqa: E402
 from pyqemu.launch import DriveConfig, LaunchConfig  # noqa: E402
 
 FIRMWARE = str(GUESTS)
@@ -49,21 +50,27 @@ def serial_console(out: Path) -> None:
     out.write_text(re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL))  # no fonts from the network
 
 
-def vga_screen(out: Path, wanted: str, drive: DriveConfig, order: str) -> None:
-    """The screen of a standard VGA, dot by dot, once *wanted* stands on it."""
-    config = LaunchConfig(machine="pc-1.0", firmware_dirs=[FIRMWARE], drives=[drive], serials=["null"])
-    config.boot.order = order
+def vga_screen(out: Path, config: LaunchConfig, wanted: str, typed: str = "") -> None:
+    """The screen of a standard VGA, dot by dot, once *wanted* and then what is typed stand on it."""
     vm = VirtualMachine(config)
     scanout = vm.board.devices["vga"].scanout
+    press = Typist(vm.board.devices["keyboard"].keyboard, vm.clock).type
+    steps = [wanted, typed] if typed else [wanted]
 
     def look() -> None:
-        if wanted in dump_text(scanout):
-            write_png(out, *scanout.picture())
-            vm.power.request_shutdown("host-ui")
-        elif vm.clock.now() < LIMIT_S * SECOND_NS:
-            timer.start(vm.clock.now() + SECOND_NS // 10)
-        else:
-            sys.exit(f"no {wanted!r} on the screen")
+        if steps[0] in dump_text(scanout):
+            del steps[0]
+            if not steps:
+                write_png(out, *scanout.picture())
+                vm.power.request_shutdown("host-ui")
+                return
+            for character in typed:
+                key = {" ": "spc"}.get(character, character)
+                press(key, True)
+                press(key, False)
+        if vm.clock.now() > LIMIT_S * SECOND_NS:
+            sys.exit(f"no {steps[0]!r} on the screen")
+        timer.start(vm.clock.now() + SECOND_NS // 10)
 
     timer = vm.clock.timer(look)
     timer.start(0)
@@ -72,9 +79,19 @@ def vga_screen(out: Path, wanted: str, drive: DriveConfig, order: str) -> None:
         vm.run()
     finally:
         vm.close()
+    if steps:
+        sys.exit(f"ended without {steps[0]!r}")
+
+
+def demo() -> LaunchConfig:
+    """What ``pyqemu`` alone starts."""
+    return LaunchConfig(machine="pc-1.0", serials=["null"], demo=True)
 
 
 if __name__ == "__main__":
+    vga_screen(HERE / "demo.png", demo(), "Type: keys are echoed", "it works")
     rescue = DriveConfig(str(GUESTS / "grub-rescue-cdrom.iso"), index=2, bus=1, media="cdrom", format="raw")
-    vga_screen(HERE / "grub.png", "Microsoft Windows", rescue, "d")
+    grub = LaunchConfig(machine="pc-1.0", firmware_dirs=[FIRMWARE], drives=[rescue], serials=["null"])
+    grub.boot.order = "d"
+    vga_screen(HERE / "grub.png", grub, "Microsoft Windows")
     serial_console(HERE / "serial.svg")

@@ -40,79 +40,64 @@ struct madt_nmi { u8 type, length, cpu; u16 flags; u8 lint; } PACKED;
 #define FLAGS 0xA5              /* WBINVD, C1, no sleep button, RTC wakes from S4 */
 #define ROOT_ENTRIES 16
 #define ACTIVE_HIGH_LEVEL 0x0D
+#define HEADER(name, bytes) {name, bytes, 1, 0, "PYQEMU", "PYQ" name " ", 1, "PYQM", 1}
 
 static const u8 dsdt[] = {
 #include "dsdt.inc"
 };
 
+static const struct facp facp = {
+    .h = HEADER("FACP", sizeof(struct facp)), .sci = 9, .smi_command = 0xB2, .enable = 0xF1, .disable = 0xF0,
+    .pm1a_event = PM_BASE, .pm1a_control = PM_BASE + 4, .timer = PM_BASE + 8, .gpe0 = GPE_BASE,
+    .event_length = 4, .control_length = 2, .timer_length = 4, .gpe0_length = 4,
+    .c2_latency = 0xFFF, .c3_latency = 0xFFF, .century = 0x32, .flags = FLAGS,
+};
+static const struct header madt = HEADER("APIC", 0), rsdt = HEADER("RSDT", 0);
+static const struct rsdp rsdp = {"RSD PTR ", 0, "PYQEMU", 0, 0};
+
 static struct { struct header h; u32 tables[ROOT_ENTRIES]; } *root;
 static u32 root_count;
 
-static void fill_header(struct header *h, const char *signature, u32 length)
+static void *copy(const void *from, u32 size, u32 align)
 {
-    memcpy(h->signature, signature, 4);
-    h->length = length;
-    h->revision = 1;
-    memcpy(h->oem, "PYQEMU", 6);
-    memcpy(h->oem_table, "PYQ     ", 8);
-    memcpy(h->oem_table + 3, signature, 4);
-    h->oem_revision = 1;
-    memcpy(h->creator, "PYQM", 4);
-    h->creator_revision = 1;
+    void *to = high_alloc(size, align);
+    return to ? memcpy(to, from, size) : 0;
+}
+
+static void seal(struct header *h)
+{
+    h->sum = 0;
+    h->sum = -sum(h, h->length);
 }
 
 static void finish(struct header *h)
 {
-    h->sum = 0;
-    h->sum = -sum(h, h->length);
+    seal(h);
     if (root_count < ROOT_ENTRIES)
         root->tables[root_count++] = (u32)h;
 }
 
 static u32 install_dsdt(void)
 {
-    u8 *to = high_alloc(sizeof dsdt, 16);
+    u8 *to = copy(dsdt, sizeof dsdt, 16);
     if (!to)
         return 0;
-    memcpy(to, dsdt, sizeof dsdt);
-    for (u32 i = 0; i + 9 < sizeof dsdt; i++)   /* Name (WBAS, double word) */
-        if (!memcmp(to + i, "\x08WBAS\x0c", 6)) {
-            u32 window = low_memory_end > 0xC0000000 ? (low_memory_end + 0xFFFFFF) & ~0xFFFFFF : 0xC0000000;
-            memcpy(to + i + 6, &window, 4);
-            break;
-        }
-    to[9] = 0;
-    to[9] = -sum(to, sizeof dsdt);
+    *(u32 *)(to + DSDT_WINDOW) = low_memory_end > 0xC0000000 ? (low_memory_end + 0xFFFFFF) & ~0xFFFFFF : 0xC0000000;
+    seal((struct header *)to);
     return (u32)to;
 }
 
 static void install_facp(u32 dsdt_at)
 {
-    struct facp *f = high_alloc(sizeof *f, 16);
+    struct facp *f = copy(&facp, sizeof facp, 16);
     u8 *facs = high_alloc(64, 64);
     if (!f || !facs)
         return;
     memcpy(facs, "FACS", 4);
     facs[4] = 64;
-    fill_header(&f->h, "FACP", sizeof *f);
     f->facs = (u32)facs;
     f->dsdt = dsdt_at;
     f->model = apic_present;
-    f->sci = 9;
-    f->smi_command = 0xB2;
-    f->enable = 0xF1;
-    f->disable = 0xF0;
-    f->pm1a_event = PM_BASE;
-    f->pm1a_control = PM_BASE + 4;
-    f->timer = PM_BASE + 8;
-    f->gpe0 = GPE_BASE;
-    f->event_length = 4;
-    f->control_length = 2;
-    f->timer_length = 4;
-    f->gpe0_length = 4;
-    f->c2_latency = f->c3_latency = 0xFFF;
-    f->century = 0x32;
-    f->flags = FLAGS;
     finish(&f->h);
 }
 
@@ -129,7 +114,8 @@ static void install_madt(void)
     if (!h)
         return;
     u8 *at = (u8 *)(h + 1);
-    fill_header(h, "APIC", length);
+    *h = madt;
+    h->length = length;
     *(u32 *)at = 0xFEE00000;
     *(u32 *)(at + 4) = 1;                       /* there is a PIC, too */
     at += 8;
@@ -176,12 +162,10 @@ void acpi_build(void)
     install_facp(dsdt_at);
     install_madt();
     install_extra();
-    u32 length = sizeof(struct header) + root_count * 4;
-    fill_header(&root->h, "RSDT", length);
-    root->h.sum = -sum(root, length);
-    memset(r, 0, sizeof *r);
-    memcpy(r->signature, "RSD PTR ", 8);
-    memcpy(r->oem, "PYQEMU", 6);
+    root->h = rsdt;
+    root->h.length = sizeof(struct header) + root_count * 4;
+    seal(&root->h);
+    *r = rsdp;
     r->rsdt = (u32)root;
     r->sum = -sum(r, sizeof *r);
 }

@@ -18,6 +18,8 @@ enum { TIME_OUT = 0x80, CONTROLLER_FAILED = 0x20, BAD_SECTOR = 0x0A, NOT_FOUND =
 
 #define DMA_BYTES 0x10000       /* in one command */
 #define TIMEOUT_MS 30000
+#define POLLS_UNTIMED 500
+#define PIO_SECTORS 8           /* so few are moved sooner than the engine is set up */
 
 static struct { u32 base, bytes; } prd[3] __attribute__((aligned(32)));
 
@@ -87,22 +89,24 @@ static u8 dma_run(struct drive *d, int to_memory)
     u16 bm = d->bus_master;
     u8 direction = to_memory ? BM_TO_MEMORY : 0, status, engine;
     struct timer t;
-    int timing = 0;
     outb(bm + BM_COMMAND, direction | BM_START);
-    for (;;) {
-        engine = inb(bm + BM_STATUS);
+    for (u32 polls = 0;; polls++) {
         status = inb(d->control_port);
-        if (!(status & (BSY | DRQ)) || engine & BM_ERROR)
+        if (!(status & (BSY | DRQ)))
             break;
-        if (!timing) {
+        wait_a_bit();
+        if (polls < POLLS_UNTIMED)              /* most commands end at once: no need to ask the PIT */
+            continue;
+        if (polls == POLLS_UNTIMED)
             timer_start(&t);
-            timing = 1;
-        } else if (timer_expired(&t, TIMEOUT_MS)) {
+        if (inb(bm + BM_STATUS) & BM_ERROR)
+            break;
+        if (timer_expired(&t, TIMEOUT_MS)) {
             status = BSY;
             break;
         }
-        wait_a_bit();
     }
+    engine = inb(bm + BM_STATUS);
     outb(bm + BM_COMMAND, direction);
     if (!(status & BSY))
         status = inb(d->command_port + STATUS);
@@ -162,7 +166,7 @@ static u8 pio(struct drive *d, struct transfer *t, u32 count)
 static u8 transfer_part(struct drive *d, struct transfer *t, u32 count)
 {
     u32 address = ((u32)t->segment << 4) + t->offset;
-    int dma = t->op != OP_VERIFY && d->has_dma && !(address & 1) && !in_protected_mode();
+    int dma = t->op != OP_VERIFY && d->has_dma && count > PIO_SECTORS && !(address & 1) && !in_protected_mode();
     if (dma)
         dma_prepare(d, address, count * 512, t->op == OP_READ);
     u8 status = issue(d, t->lba, count, t->op, dma);

@@ -49,7 +49,6 @@ static inline void set_fs(u16 segment) { asm volatile("movw %0, %%fs" : : "r"(se
 #define FAR64(offset) (*(volatile u64 __seg_fs *)(u32)(u16)(offset))
 void far_copy_to(u16 segment, u16 offset, const void *from, u32 count);
 void far_copy_from(void *to, u16 segment, u16 offset, u32 count);
-void far_set(u16 segment, u16 offset, u8 value, u32 count);
 void far_insw(u16 port, u16 segment, u16 offset, u32 words);
 void far_outsw(u16 port, u16 segment, u16 offset, u32 words);
 
@@ -80,7 +79,7 @@ int timer_expired(struct timer *t, u32 ms);         /* call it more often than e
 void put_char(char c);
 void print(const char *text);
 void print_number(u32 n);
-void print_hex(u32 n, int digits);
+void print_address(u32 n);
 
 /* disk.c and its drivers: 0, or the status that int 13h returns in AH */
 enum { OP_READ, OP_WRITE, OP_VERIFY };
@@ -100,6 +99,7 @@ u8 cd_ready(struct drive *d);                       /* 0: a medium is there, d->
 void floppy_services(struct regs *r);
 int cd_boot_image(u8 drive, u16 *segment, u8 *dl);  /* 0: loaded; else prints why not */
 void emulation_services(struct regs *r);
+void end_emulation(void);
 u8 emulation_active(void);                          /* 0, 1 floppy, 2 hard disk */
 int emulation_drive(u8 dl);                         /* drives[] index of the emulated drive, or -1 */
 u8 emulation_shift(u8 dl);                          /* what dl means without it */
@@ -116,6 +116,7 @@ int key_store(u16 key);
 void console_poll(void);
 void console_put(u8 c);
 void mouse_services(struct regs *r);
+void rom_call(u32 segment_offset);                  /* as Plug and Play says */
 void call_with_words(u32 segment_offset, const u16 words[4]);   /* far call, words[3] pushed first */
 void pci_services(struct regs *r, u32 buses);
 void apm_services(struct regs *r);

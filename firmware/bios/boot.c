@@ -8,7 +8,7 @@
 #include "bios.h"
 
 struct boot_entry boot_entries[MAX_BOOT];
-u8 boot_count, menu_enabled;
+u8 boot_count, connection_count, menu_enabled;
 u16 menu_wait_ms = 2500;
 s32 retry_wait_ms = -1;
 
@@ -49,8 +49,8 @@ static int key_within(u32 ms)
 
 static void describe(const struct boot_entry *entry)
 {
-    static const char *const kinds[] = {"", "Floppy", "Hard Disk", "DVD/CD", "ROM", "Kernel"};
-    print(entry->kind == BOOT_VECTOR && entry->name[0] ? entry->name : kinds[entry->kind]);
+    static const char *const kinds[] = {"", "Floppy", "Hard Disk", "DVD/CD", "ROM", "Hard Disk"};
+    print(entry->kind >= BOOT_VECTOR && entry->name[0] ? entry->name : kinds[entry->kind]);
 }
 
 static void menu(void)
@@ -61,7 +61,7 @@ static void menu(void)
         put_char(i < 9 ? '1' + i : 'a' + i - 9);
         print(". ");
         describe(entry);
-        if (entry->kind != BOOT_VECTOR && entry->name[0]) {
+        if (entry->kind < BOOT_VECTOR && entry->name[0]) {
             print(" (");
             print(entry->name);
             put_char(')');
@@ -84,7 +84,7 @@ static void menu(void)
     }
 }
 
-/* Called once, when power-on is done. */
+/* Called when power-on is done, or before disks of option ROMs are connected. */
 void boot_menu(void)
 {
     clock_set_ticks();
@@ -94,12 +94,57 @@ void boot_menu(void)
     int key = key_within(menu_wait_ms);
     if (key == KEY_F12 || key == KEY_ESC)
         menu();
+    menu_enabled = 0;
 }
 
-/* The disk that we boot from is 80h. */
+/* The next number of int 13h. A ROM's boot connection vector takes it in the same way. */
+static void add_disk(u8 drive)
+{
+    u8 number = BDA8(BDA_DISKS);
+    if (number >= ARRAY_SIZE(disk_map))
+        return;
+    disk_map[number] = drive;
+    BDA8(BDA_DISKS) = number + 1;
+}
+
+/* Disks of option ROMs and our own are numbered in the order in which they would be booted, then those of ours that are
+   not to be booted. */
+void connect_disks(void)
+{
+    u8 taken = 0;
+    memset(disk_map, 0xFF, sizeof disk_map);
+    BDA8(BDA_DISKS) = 0;
+    rom_bdf = 0;
+    for (u8 i = 0; i < boot_count; i++) {
+        struct boot_entry *entry = &boot_entries[i];
+        if (entry->kind == BOOT_DISK) {
+            taken |= 1 << entry->drive;
+            add_disk(entry->drive);
+        } else if (entry->kind == BOOT_CONNECTION) {
+            u8 number = BDA8(BDA_DISKS);
+            entry->drive = 0x80 + number;
+            rom_call((u32)entry->segment << 16 | entry->offset);
+            if (BDA8(BDA_DISKS) <= number)      /* there is no disk */
+                entry->kind = BOOT_NONE;
+        }
+    }
+    for (u8 i = IDE_FIRST; i < EMULATED; i++)
+        if (drives[i].kind == DRIVE_ATA && !(taken >> i & 1))
+            add_disk(i);
+}
+
+static u8 disk_number(u8 drive)
+{
+    u8 i = 0;
+    while (i < ARRAY_SIZE(disk_map) - 1 && disk_map[i] != drive)
+        i++;
+    return 0x80 + i;
+}
+
+/* The disk that we boot from is 80h, if no option ROM has numbers of its own. */
 static void make_first(u8 drive)
 {
-    for (u8 i = 0; i < disk_count; i++)
+    for (u8 i = 0; !connection_count && i < disk_count; i++)
         if (disk_map[i] == drive) {
             for (; i; i--)
                 disk_map[i] = disk_map[i - 1];
@@ -140,6 +185,8 @@ static void boot(struct boot_entry *entry)
 {
     u16 segment;
     u8 dl;
+    if (entry->kind == BOOT_NONE)
+        return;
     print("Booting from ");
     describe(entry);
     print("...\n");
@@ -149,7 +196,10 @@ static void boot(struct boot_entry *entry)
         break;
     case BOOT_DISK:
         make_first(entry->drive);
-        boot_sector(0x80, 1);
+        boot_sector(disk_number(entry->drive), 1);
+        break;
+    case BOOT_CONNECTION:
+        boot_sector(entry->drive, 1);
         break;
     case BOOT_CD:
         if (!cd_boot_image(entry->drive, &segment, &dl))
@@ -158,11 +208,6 @@ static void boot(struct boot_entry *entry)
         break;
     case BOOT_VECTOR:
         boot_vector((u32)entry->segment << 16 | entry->offset);
-        break;
-    case BOOT_KERNEL:
-        a20_set(1);
-        if (call32(post_boot_kernel, 0))
-            print("Boot failed: the kernel image is damaged\n\n");
         break;
     }
 }
@@ -173,18 +218,25 @@ static void boot_next(void)
         while (next_entry < boot_count)
             boot(&boot_entries[next_entry++]);
         next_entry = 0;
-        print("No bootable device.\n");
-        key_within(retry_wait_ms >= 0 ? (u32)retry_wait_ms : RETRY_MS);
+        print("No bootable device.");
         if (retry_wait_ms >= 0) {
+            print("  Retrying in ");
+            print_number(retry_wait_ms / 1000);
+            print(" seconds.\n");
+            key_within(retry_wait_ms);
             outb(0x64, 0xFE);
             wait_interrupt();
         }
+        print("  A key tries again.\n");
+        key_within(RETRY_MS);
+        print("\n");
     }
 }
 
 void int19(void)
 {
     next_entry = 0;
+    end_emulation();
     boot_next();
 }
 

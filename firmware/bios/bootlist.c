@@ -40,29 +40,31 @@ static u16 line_with(const char *path)
 
 static u16 cmos_rank(u8 kind)
 {
-    static const u8 codes[] = {[BOOT_FLOPPY] = 1, [BOOT_DISK] = 2, [BOOT_CD] = 3, [BOOT_VECTOR] = 4, [BOOT_KERNEL] = 0};
+    static const u8 codes[] = {[BOOT_FLOPPY] = 1, [BOOT_DISK] = 2, [BOOT_CD] = 3, [BOOT_VECTOR] = 4,
+                               [BOOT_CONNECTION] = 2};
     u8 wanted[3], pair = cmos_read(0x3D);
     wanted[0] = pair & 15;
     wanted[1] = pair >> 4;
     wanted[2] = cmos_read(0x38) >> 4;
     for (u16 i = 0; i < 3; i++)
-        if (codes[kind] && wanted[i] == codes[kind])
+        if (wanted[i] == codes[kind])
             return i;
-    return kind == BOOT_KERNEL ? 0 : 0xFFFF;
+    return 0xFFFF;
 }
 
-void boot_add(u8 kind, u8 drive, u16 segment, u16 offset, const char *name, const char *path)
+/* 0: not in the list. */
+int boot_add(u8 kind, u8 drive, u16 segment, u16 offset, const char *name, const char *path)
 {
     read_order();
-    u16 priority = kind == BOOT_KERNEL ? 0 : line_with(path);
+    u16 priority = line_with(path);
     if (priority == 0xFFFF) {
         if (order_length && contains(order, order_length, "HALT"))
-            return;
+            return 0;
         u16 rank = cmos_rank(kind);
         priority = UNNAMED + (rank == 0xFFFF ? kind + 10 : rank);
     }
     if (boot_count == MAX_BOOT)
-        return;
+        return 0;
     u32 at = boot_count++;
     for (; at && boot_entries[at - 1].priority > priority; at--)
         boot_entries[at] = boot_entries[at - 1];
@@ -75,12 +77,11 @@ void boot_add(u8 kind, u8 drive, u16 segment, u16 offset, const char *name, cons
     entry->offset = offset;
     for (u32 i = 0; i < sizeof entry->name - 1 && name[i]; i++)
         entry->name[i] = name[i];
+    return 1;
 }
 
 void boot_list(void)
 {
-    if (kernel_given())
-        boot_add(BOOT_KERNEL, 0, 0, 0, "", "");
     for (u8 i = 0; i < EMULATED; i++) {
         struct drive *d = &drives[i];
         if (d->kind == DRIVE_FLOPPY) {

@@ -14,7 +14,7 @@ enum { NO_EMULATION, FLOPPY_12, FLOPPY_144, FLOPPY_288, HARD_DISK };
 static u8 buffer[BLOCK] __attribute__((aligned(2)));
 static u32 buffered;            /* block in the buffer + 1 */
 
-static struct {
+static struct specification {
     u8 size, media, drive, controller;
     u32 lba;
     u16 device, buffer_segment, load_segment, sectors;
@@ -131,7 +131,7 @@ static void disk_geometry(struct drive *d)
 
 static void emulate(u8 media)
 {
-    static const u8 floppy_sectors[] = {15, 18, 36};
+    static const u8 floppy_sectors[] = {15, 18, 36}, floppy_types[] = {2, 4, 5};
     struct drive *d = &drives[EMULATED];
     memset(d, 0, sizeof *d);
     d->kind = DRIVE_CDIMAGE;
@@ -143,6 +143,7 @@ static void emulate(u8 media)
         d->heads = 2;
         d->sectors = floppy_sectors[media - 1];
         d->total = 160 * d->sectors;
+        d->floppy_type = floppy_types[media - 1];
     }
     status.drive = media == HARD_DISK ? 0x80 : 0;
     active = media == HARD_DISK ? 2 : 1;
@@ -155,59 +156,64 @@ static void emulate(u8 media)
         BDA16(BDA_EQUIPMENT) |= 1;
 }
 
-static const char *load(u8 drive, u16 *segment, u8 *dl)
+void end_emulation(void)
+{
+    if (active == 2)
+        BDA8(BDA_DISKS)--;
+    active = 0;
+}
+
+/* Read the image that is wanted, if it is to be booted, and begin its emulation; what is wrong, or 0. */
+static const char *enter(const struct specification *wanted, u8 drive, int to_boot)
+{
+    u8 media = wanted->media & 15;
+    u16 segment = wanted->load_segment ? wanted->load_segment : 0x07C0;
+    u32 count = to_boot ? wanted->sectors : 1, blocks = (count + 3) / 4, at = (u32)segment << 4;
+    if (media > HARD_DISK)
+        return "unknown kind of boot image";
+    if (!count || at < LOWEST_LOAD || at + blocks * BLOCK > (u32)BDA16(BDA_MEMORY) << 10)
+        return "the boot image does not fit into memory";
+    if (wanted->lba >= drives[drive].total || blocks > drives[drive].total - wanted->lba)
+        return "the boot image is not on the disc";
+    struct transfer t = {.drive = drive, .op = OP_READ, .lba = wanted->lba, .count = blocks, .segment = segment};
+    if ((to_boot && drive_transfer(&t)) || (media != NO_EMULATION && read_block(drive, wanted->lba)))
+        return "could not read the boot image";
+    end_emulation();
+    status = *wanted;
+    status.size = sizeof status;
+    status.device = drive - IDE_FIRST;
+    status.load_segment = segment;
+    status.drive = 0xE0 + drive - IDE_FIRST;
+    if (drive != cd_drive)
+        catalogue = 0;
+    cd_drive = drive;
+    if (media != NO_EMULATION)
+        emulate(media);
+    return 0;
+}
+
+static const char *load(u8 drive)
 {
     const char *trouble = find_catalogue(drive);
     if (trouble)
         return trouble;
-    u8 media = buffer[33] & 15;
-    u32 count = word(38);
-    memset(&status, 0, sizeof status);
-    status.size = sizeof status;
-    status.media = media;
-    status.lba = dword(40);
-    status.device = drive - IDE_FIRST;
-    status.load_segment = word(34) ? word(34) : 0x07C0;
-    status.sectors = count;
-    status.drive = 0xE0 + drive - IDE_FIRST;
+    struct specification wanted = {.media = buffer[33] & 15, .load_segment = word(34), .sectors = word(38),
+                                   .lba = dword(40)};
     cd_drive = drive;
-    if (media > HARD_DISK)
-        return "unknown kind of boot image";
-    u32 blocks = (count + 3) / 4, at = (u32)status.load_segment << 4;
-    if (!count || at < LOWEST_LOAD || at + blocks * BLOCK > (u32)BDA16(BDA_MEMORY) << 10)
-        return "the boot image does not fit into memory";
-    if (status.lba >= drives[drive].total || blocks > drives[drive].total - status.lba)
-        return "the boot image is not on the disc";
-    struct transfer t = {.drive = drive, .op = OP_READ, .lba = status.lba, .count = blocks,
-                         .segment = status.load_segment};
-    if (drive_transfer(&t))
-        return "could not read the boot image";
-    if (media != NO_EMULATION) {
-        if (read_block(drive, status.lba))
-            return "could not read the boot image";
-        emulate(media);
-    }
-    *segment = status.load_segment;
-    *dl = status.drive;
-    return 0;
+    return enter(&wanted, drive, 1);
 }
 
 int cd_boot_image(u8 drive, u16 *segment, u8 *dl)
 {
-    const char *trouble = load(drive, segment, dl);
+    const char *trouble = load(drive);
+    *segment = status.load_segment;
+    *dl = status.drive;
     if (!trouble)
         return 0;
     print("Boot failed: ");
     print(trouble);
     print("\n");
     return 1;
-}
-
-static void end_emulation(void)
-{
-    if (active == 2)
-        BDA8(BDA_DISKS)--;
-    active = 0;
 }
 
 /* Function 4Dh: sectors of the boot catalogue */
@@ -223,11 +229,33 @@ static u8 copy_catalogue(struct regs *r)
     return count ? drive_transfer(&t) : 0;
 }
 
-/* Functions 4Ah-4Dh; starting another emulation is not offered. */
+/* Functions 4Ah and 4Ch: an image that the caller names; if it is to be booted we do not come back. */
+static u8 initiate(struct regs *r)
+{
+    struct specification wanted;
+    u32 drive;
+    far_copy_from(&wanted, r->ds, r->si, sizeof wanted);
+    drive = IDE_FIRST + wanted.device;
+    if (r->al || wanted.size < sizeof wanted || drive >= EMULATED || drives[drive].kind != DRIVE_ATAPI
+        || (r->ah == 0x4A && !(wanted.media & 15)))
+        return 0x01;
+    u8 failed = cd_ready(&drives[drive]);
+    if (failed)
+        return failed;
+    if (enter(&wanted, drive, r->ah == 0x4C))
+        return 0x04;
+    if (r->ah == 0x4C)
+        boot_jump(status.load_segment == 0x07C0 ? 0x7C00 : (u32)status.load_segment << 16, status.drive);
+    return 0;
+}
+
+/* Functions 4Ah-4Dh */
 void emulation_services(struct regs *r)
 {
     u8 failed = 0x01;
-    if (r->ah == 0x4B && r->al < 2 && catalogue && (r->dl == status.drive || (r->dl == 0x7F && !r->al))) {
+    if (r->ah == 0x4A || r->ah == 0x4C)
+        failed = initiate(r);
+    else if (r->ah == 0x4B && r->al < 2 && catalogue && (r->dl == status.drive || (r->dl == 0x7F && !r->al))) {
         far_copy_to(r->ds, r->si, &status, sizeof status);
         if (r->al == 0)
             end_emulation();

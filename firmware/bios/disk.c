@@ -1,7 +1,7 @@
 /* Int 13h: disks by cylinder, head and sector, and the extensions.
 
    Source   Ralf Brown's Interrupt List, int 13h; BIOS Enhanced Disk Drive Specification 3.0 (T13 1386), 8;
-            Phoenix Enhanced Disk Drive Specification 1.1
+            Phoenix Enhanced Disk Drive Specification 1.1; EDD-3 (T13 1572D) for 64-bit addresses
 
    drives[] holds the drives; int13_drive() says which one software means. The drivers move whole sectors
    between a drive and segment:offset. */
@@ -13,6 +13,8 @@ u8 disk_map[8], floppy_map[2], disk_count;
 
 enum { BAD_COMMAND = 0x01, SECTOR_NOT_FOUND = 0x04, DMA_BOUNDARY = 0x09, LOCKED = 0xB1, NOT_REMOVABLE = 0xB2,
        NOT_LOCKED = 0xB0, LOCK_OVERFLOW = 0xB4 };
+
+#define ADDRESS_LIMIT 0x10FFF0
 
 int int13_drive(u8 dl)
 {
@@ -31,9 +33,13 @@ int int13_drive(u8 dl)
     return -1;
 }
 
+/* What software asks for may not wrap around the end of what real mode can address. */
 u8 drive_transfer(struct transfer *t)
 {
     struct drive *d = &drives[t->drive];
+    u32 start = ((u32)t->segment << 4) + t->offset;
+    if (t->op != OP_VERIFY && t->count > (ADDRESS_LIMIT - start) / d->sector_bytes)
+        return DMA_BOUNDARY;
     t->segment += t->offset >> 4;
     t->offset &= 15;
     switch (d->kind) {
@@ -81,6 +87,53 @@ static void chs_transfer(struct regs *r, struct drive *d, u8 index, u8 op)
     finish(r, status);
 }
 
+/* Between a drive and a flat address: by a buffer of ours, since drivers know real mode's addresses, and function 87h of
+   int 15h, which a memory manager that has us in virtual 8086 mode answers in our place. */
+static u8 flat_transfer(struct transfer *t, u32 address)
+{
+    static u8 buffer[2048] __attribute__((aligned(16)));
+    static u64 table[6];
+    u32 here = DATA_BASE + (u32)buffer, sector_bytes = drives[t->drive].sector_bytes;
+    while (t->count) {
+        u32 most = sizeof buffer / sector_bytes, count = t->count < most ? t->count : most, bytes = count * sector_bytes;
+        struct transfer part = {.drive = t->drive, .op = t->op, .lba = t->lba, .count = count,
+                                .segment = SEG_DATA, .offset = (u32)buffer};
+        u8 status = t->op == OP_READ ? drive_transfer(&part) : 0;
+        if (!status) {
+            u32 from = t->op == OP_READ ? here : address, to = t->op == OP_READ ? address : here;
+            struct regs r = {.es = SEG_DATA, .si = (u32)table};
+            table[2] = (u64)(from >> 24) << 56 | 0x930000000000ull | (u64)(from & 0xFFFFFF) << 16 | 0xFFFF;
+            table[3] = (u64)(to >> 24) << 56 | 0x930000000000ull | (u64)(to & 0xFFFFFF) << 16 | 0xFFFF;
+            r.ah = 0x87;
+            r.cx = bytes / 2;
+            call_vector(&r, 0x15);
+            if (r.flags & CF)
+                return DMA_BOUNDARY;
+            if (t->op == OP_WRITE)
+                status = drive_transfer(&part);
+        }
+        if (status)
+            return status;
+        t->done += count;
+        t->lba += count;
+        t->count -= count;
+        address += bytes;
+    }
+    return 0;
+}
+
+/* A packet of 24 bytes whose pointer is FFFF:FFFF has a flat address of 64 bits at its end. */
+static u8 wide_transfer(struct transfer *t, u64 address)
+{
+    u64 bytes = (u64)t->count * drives[t->drive].sector_bytes;
+    if (address + bytes <= 0x100000) {
+        t->segment = address >> 4;
+        t->offset = address & 15;
+        return drive_transfer(t);
+    }
+    return address >= 0x100000000ull || bytes > 0x100000000ull - address ? DMA_BOUNDARY : flat_transfer(t, address);
+}
+
 /* Functions 42h, 43h, 44h, 47h: DS:SI holds size, 0, count, buffer, first sector */
 static void packet_transfer(struct regs *r, u8 index, u8 op, int seek)
 {
@@ -89,7 +142,8 @@ static void packet_transfer(struct regs *r, u8 index, u8 op, int seek)
     u8 size = FAR8(r->si);
     struct transfer t = {.drive = index, .op = op, .count = FAR16(r->si + 2), .offset = FAR16(r->si + 4),
                          .segment = FAR16(r->si + 6), .lba = FAR64(r->si + 8)};
-    if (size < 16 || (FAR32(r->si + 4) == 0xFFFFFFFF && op != OP_VERIFY && !seek)) {
+    int wide = FAR32(r->si + 4) == 0xFFFFFFFF && op != OP_VERIFY;
+    if (size < (wide ? 24 : 16)) {
         finish(r, BAD_COMMAND);
         return;
     }
@@ -97,7 +151,7 @@ static void packet_transfer(struct regs *r, u8 index, u8 op, int seek)
     if (t.lba >= d->total || t.count > d->total - t.lba)
         status = SECTOR_NOT_FOUND;
     else if (!seek && t.count)
-        status = drive_transfer(&t);
+        status = wide ? wide_transfer(&t, FAR64(r->si + 16)) : drive_transfer(&t);
     if (!seek) {
         set_fs(r->ds);
         FAR16(r->si + 2) = t.done;
@@ -147,6 +201,8 @@ static void get_parameters(struct regs *r, struct drive *d)
         finish(r, BAD_COMMAND);
         return;
     }
+    if (d->kind == DRIVE_CDIMAGE && size > 30)  /* no interface leads to it */
+        size = 30;
     memset(&p, 0, sizeof p);
     p.size = size >= 66 ? 66 : size >= 30 ? 30 : 26;
     p.total = d->total;
@@ -206,12 +262,17 @@ static void drive_parameters(struct regs *r, struct drive *d)
     r->ch = last;
     r->cl = (last >> 2 & 0xC0) | (d->sectors & 0x3F);
     r->dh = d->heads - 1;
-    u8 count = disk_count + (emulation_active() == 2);
-    r->dl = count;
     r->al = 0;
-    r->ah = 0;
-    BDA8(BDA_DISK_STATUS) = 0;
-    r->flags &= ~CF;
+    finish(r, 0);
+    if (r->dl >= 0x80) {
+        r->dl = BDA8(BDA_DISKS);                /* those of option ROMs and an emulated one count */
+        return;
+    }
+    r->dl = (floppy_map[0] != 0xFF) + (floppy_map[1] != 0xFF) + 1;
+    r->bx = d->floppy_type;
+    set_fs(0);
+    r->di = FAR16(0x1E * 4);
+    r->es = FAR16(0x1E * 4 + 2);
 }
 
 static void lock(struct regs *r, struct drive *d)
@@ -316,6 +377,11 @@ static void disk_services(struct regs *r, u8 index)
             finish(r, BAD_COMMAND);
             break;
         }
+        if (r->dl < 0x80) {                     /* a floppy that does not tell when it is changed */
+            r->ah = 1;
+            r->flags &= ~CF;
+            break;
+        }
         {
             u32 sectors = d->total > 0xFFFFFFFF ? 0xFFFFFFFF : d->total;
             u32 chs = (u32)d->cylinders * d->heads * d->sectors;
@@ -333,7 +399,7 @@ static void disk_services(struct regs *r, u8 index)
             break;
         }
         r->bx = 0xAA55;
-        r->cx = 0x07;                           /* packets, locking, EDD */
+        r->cx = 0x0F;                           /* packets, locking, EDD, 64-bit addresses */
         finish(r, 0);
         r->ah = 0x30;
         break;
@@ -384,7 +450,7 @@ void int13(struct regs *r)
         return;
     }
     int index = int13_drive(r->dl);
-    if (index >= 0 && drives[index].kind != DRIVE_FLOPPY && !(r->dl < 0x80)) {
+    if (index >= 0 && drives[index].kind != DRIVE_FLOPPY) {     /* also the floppy that a CD emulates */
         disk_services(r, index);
         return;
     }

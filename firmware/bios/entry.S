@@ -15,6 +15,8 @@
         .comm   caller_ss, 4
 
         .section .data
+        .globl  awake
+awake:  .byte   0                               /* 0 in the ROM, 1 once power-on has begun */
         .balign 4
 bios_stack:
         .long   STACK_TOP
@@ -107,6 +109,17 @@ enter:  pushw   %ds
         interrupt entry_int1a, int1a
 
         interrupt entry_int10_serial, int10_serial      /* in front of the VGA BIOS */
+
+/* The POST memory manager: a far call with its arguments on the caller's stack, as an interrupt. */
+        .globl  entry_pmm
+entry_pmm:
+        pushfw
+        cli
+        pushw   %cs
+        pushw   $1f
+        pushl   $pmm_call
+        jmp     enter
+1:      lretw
 
 /* int 18h and 19h do not come back: fresh stack. */
         .globl  entry_int19, entry_int18
@@ -283,28 +296,6 @@ boot_jump:
         sti
         lretw
 
-/* void kernel_jump(segment:stack pointer): all segments that, interrupts off, to offset 200h */
-        .globl  kernel_jump
-kernel_jump:
-        cli
-        movzwl  %ax, %esp
-        shrl    $16, %eax
-        movw    %ax, %ds
-        movw    %ax, %es
-        movw    %ax, %fs
-        movw    %ax, %gs
-        movw    %ax, %ss
-        addw    $0x20, %ax
-        pushw   %ax
-        pushw   $0
-        xorl    %ebx, %ebx
-        xorl    %ecx, %ecx
-        xorl    %edx, %edx
-        xorl    %esi, %esi
-        xorl    %edi, %edi
-        xorl    %ebp, %ebp
-        lretw
-
 /* void boot_vector(segment:offset): a boot entry in a ROM, on the stack that it expects below 7C00. If it comes
    back, that is as int 18h. */
         .globl  boot_vector
@@ -350,6 +341,10 @@ idt_real:
 power_on:
         cli
         cld
+        movw    $SEG_DATA, %ax
+        movw    %ax, %ds
+        cmpb    $0, awake                       /* somebody has jumped here: chips need a reset, too */
+        jne     hard_reset
         movw    %cs, %ax
         movw    %ax, %ds
         lgdtl   gdt_pointer
@@ -358,6 +353,20 @@ power_on:
         orl     $1, %eax
         movl    %eax, %cr0
         ljmpl   $SEL_CODE32, $(0xffff0000 + shadow)
+
+hard_reset:
+        movw    $0xcf9, %dx                     /* PIIX3, keyboard controller, triple fault */
+        movb    $2, %al
+        outb    %al, %dx
+        movb    $6, %al
+        outb    %al, %dx
+        movb    $0xfe, %al
+        outb    %al, $0x64
+        lidtl   %cs:idt_none
+        int3
+idt_none:
+        .word   0
+        .long   0
 
         .code32
 shadow: movl    $SEL_DATA32, %eax
@@ -373,15 +382,15 @@ shadow: movl    $SEL_DATA32, %eax
         inl     %dx, %eax
         cmpl    $0x12378086, %eax
         jne     1f
-        movw    $0xcf8, %dx
+        movw    $0xcf8, %dx                     /* PAM0..6, 59-5F: read and write RAM */
         movl    $0x80000058, %eax
         outl    %eax, %dx
-        movw    $0xcfd, %dx
-        movb    $0x30, %al                      /* PAM0..6: read and write RAM */
-        outb    %al, %dx
-        movw    $0xcfe, %dx
-        movw    $0x3333, %ax
-        outw    %ax, %dx
+        movw    $0xcfc, %dx
+        inl     %dx, %eax
+        movb    %al, %bl                        /* 58 is another register */
+        movl    $0x33333000, %eax
+        movb    %bl, %al
+        outl    %eax, %dx
         movw    $0xcf8, %dx
         movl    $0x8000005c, %eax
         outl    %eax, %dx
@@ -392,6 +401,7 @@ shadow: movl    $SEL_DATA32, %eax
         movl    $DATA_BASE, %edi
         movl    $0x8000, %ecx
         rep movsl
+        movb    $1, DATA_BASE + awake
         movl    $(DATA_BASE + STACK_TOP), %esp
         movl    $DATA_BASE, %eax                /* the first bytes of the 32-bit half */
         jmp     *%eax

@@ -18,37 +18,37 @@ void *memset(void *to, int value, u32 count)
     return to;
 }
 
+/* Far pointers come from software: an offset near the segment's end moves into the segment. */
+static u32 normalise(u16 *segment, u16 offset)
+{
+    *segment += offset >> 4;
+    return offset & 15;
+}
+
 void far_copy_to(u16 segment, u16 offset, const void *from, u32 count)
 {
-    u32 at = offset;
+    u32 at = normalise(&segment, offset);
     asm volatile("pushw %%es; movw %3, %%es; rep movsb; popw %%es"
                  : "+D"(at), "+S"(from), "+c"(count) : "r"(segment) : "memory");
 }
 
 void far_copy_from(void *to, u16 segment, u16 offset, u32 count)
 {
-    u32 at = offset;
+    u32 at = normalise(&segment, offset);
     asm volatile("pushw %%ds; movw %3, %%ds; rep movsb; popw %%ds"
                  : "+D"(to), "+S"(at), "+c"(count) : "r"(segment) : "memory");
 }
 
-void far_set(u16 segment, u16 offset, u8 value, u32 count)
-{
-    u32 at = offset;
-    asm volatile("pushw %%es; movw %2, %%es; rep stosb; popw %%es"
-                 : "+D"(at), "+c"(count) : "r"(segment), "a"(value) : "memory");
-}
-
 void far_insw(u16 port, u16 segment, u16 offset, u32 words)
 {
-    u32 at = offset;
+    u32 at = normalise(&segment, offset);
     asm volatile("pushw %%es; movw %2, %%es; rep insw; popw %%es"
                  : "+D"(at), "+c"(words) : "r"(segment), "d"(port) : "memory");
 }
 
 void far_outsw(u16 port, u16 segment, u16 offset, u32 words)
 {
-    u32 at = offset;
+    u32 at = normalise(&segment, offset);
     asm volatile("pushw %%ds; movw %2, %%ds; rep outsw; popw %%ds"
                  : "+S"(at), "+c"(words) : "r"(segment), "d"(port) : "memory");
 }

@@ -4,7 +4,7 @@
 
 #include "post.h"
 
-extern u8 b16_put_char[];
+extern u8 b16_print[], b16_print_address[];
 
 void *memcpy(void *to, const void *from, u32 count)
 {
@@ -49,21 +49,18 @@ int contains(const char *text, u32 length, const char *part)
 
 u8 sum(const void *from, u32 count)
 {
-    const u8 *p = from;
-    u8 total = 0;
-    while (count--)
+    const u32 *words = from;
+    u32 total = 0;
+    for (u32 left = count >> 2; left; left--, words++) {
+        u32 pairs = (*words & 0x00FF00FF) + (*words >> 8 & 0x00FF00FF);
+        total += pairs + (pairs >> 16);         /* its low byte counts */
+    }
+    for (const u8 *p = (const u8 *)words; count & 3; count--)
         total += *p++;
     return total;
 }
 
-void print(const char *text)
-{
-    while (*text)
-        call16(b16_put_char, (u8)*text++);
-}
+/* Text and stack of this half lie in segment E000, too. */
+void print(const char *text) { call16(b16_print, (u32)text - DATA_BASE); }
 
-void print_hex(u32 n, int digits)
-{
-    while (digits--)
-        call16(b16_put_char, "0123456789abcdef"[n >> digits * 4 & 15]);
-}
+void print_address(u32 n) { call16(b16_print_address, n); }

@@ -1,6 +1,9 @@
 """Put the two halves of the BIOS together into one image of fixed size; or, with ``symbols``, write what the
 32-bit half needs to know of the 16-bit half as a linker script.
 
+The image is 256 KiB for ever, since it is part of saved states: its upper 128 KiB are what is seen below 1 MiB, the
+lower 128 KiB are free for later.
+
 Source   ELF32 (System V ABI, Intel386 supplement); layout.h
 Usage    mkimage.py symbols NM-OUTPUT OUT
          mkimage.py image POST32.elf BIOS16.elf OUT
@@ -13,7 +16,8 @@ import struct
 import sys
 from pathlib import Path
 
-IMAGE_BYTES = 128 << 10
+IMAGE_BYTES = 256 << 10
+SEEN_BYTES = 128 << 10  # below 1 MiB
 BASE = 0xE0000
 STACK_BYTES = 6 << 10
 PLACES = {  # section: (first load address, end, what it is)
@@ -23,11 +27,16 @@ PLACES = {  # section: (first load address, end, what it is)
     "bios16:.data": (0xEC000, 0xF0000 - STACK_BYTES, "initialised variables"),
     "bios16:.bss": (0xEC000, 0xF0000 - STACK_BYTES, "variables"),
     "bios16:.text": (0xF0000, 0xFE000, "services"),
+    "bios16:.changing": (0xF0000, 0xFE000, "structures behind the services"),
     "bios16:.fixed1": (0xFEFC7, 0xFF000, "diskette parameters"),
     "bios16:.fixed2": (0xFFF53, 0xFFF60, "dummy interrupt"),
     "bios16:.fixed3": (0xFFFF0, 0x100000, "reset vector"),
 }
-CHECKSUMS = (("pnp_header", 33, 8), ("bios32_header", 16, 10))  # symbol, length, place of the checksum
+CHECKSUMS = (
+    ("pnp_header", 33, 8),
+    ("bios32_header", 16, 10),
+    ("pmm_header", 16, 6),
+)  # symbol, length, place of the checksum
 NOBITS = 8
 
 
@@ -71,7 +80,7 @@ def write_symbols(listing: str, out: str) -> None:
 
 
 def write_image(post32: str, bios16: str, listing: str, out: str) -> None:
-    image = bytearray(IMAGE_BYTES)
+    image = bytearray(SEEN_BYTES)
     for name, load, size, content in sections("post32", post32) + sections("bios16", bios16):
         if name not in PLACES:
             sys.exit(f"{name}: section without a place")
@@ -85,7 +94,7 @@ def write_image(post32: str, bios16: str, listing: str, out: str) -> None:
         at = known[name][0] + 0x10000
         image[at + place] = -sum(image[at : at + length]) & 0xFF
     image[-1] = -sum(image[:-1]) & 0xFF
-    Path(out).write_bytes(image)
+    Path(out).write_bytes(bytes(image).rjust(IMAGE_BYTES, b"\xff"))  # FF sums to 0 over 256 bytes
 
 
 if sys.argv[1] == "symbols":

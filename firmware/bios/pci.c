@@ -9,7 +9,7 @@
 
 enum { COMMAND = 0x04, CLASS = 0x0A, HEADER = 0x0E, BAR0 = 0x10, ROM_BAR = 0x30, BRIDGE_ROM = 0x38, LINE = 0x3C, PIN = 0x3D };
 enum { CMD_IO = 1, CMD_MEMORY = 2, CMD_MASTER = 4 };
-enum { CLASS_IDE = 0x0101, CLASS_BRIDGE = 0x0604, CLASS_HOST = 0x0600 };
+enum { CLASS_IDE = 0x0101, CLASS_BRIDGE = 0x0604, CLASS_HOST = 0x0600, CLASS_ISA = 0x0601, CLASS_VGA = 0x0300 };
 #define IO_FIRST 0xC000
 #define IO_LIMIT 0x10000
 #define MEMORY_LIMIT 0xFEC00000
@@ -33,67 +33,73 @@ void pci_write(u16 bdf, u8 where, u32 value) { address(bdf, where); outl(0xCFC, 
 void pci_write16(u16 bdf, u8 where, u16 value) { address(bdf, where); outw(0xCFC + (where & 2), value); }
 void pci_write8(u16 bdf, u8 where, u8 value) { address(bdf, where); outb(0xCFC + (where & 3), value); }
 
-struct range { u16 bdf; u8 where, wide, io, prefetch; u64 size; };
+struct range { struct pci_device *device; u8 where, wide, io, bits; };      /* size: 1 << bits */
 #define MAX_RANGES 96
+#define LARGEST_BITS 63
+#define LARGE_BITS 29           /* from here on above 4 GiB, where that can be */
+#define PAGE_BITS 12
 static struct range ranges[MAX_RANGES];
 
-/* Size of a base address register: write ones, see which stay. */
-static void measure(u16 bdf, u8 where, u32 *count)
+/* Size of a base address register: write ones, see which stay. Decoding is still off. */
+static void measure(struct pci_device *d, u8 where, u32 *count)
 {
     int rom = where == ROM_BAR || where == BRIDGE_ROM;
-    u32 old = pci_read(bdf, where);
-    pci_write(bdf, where, rom ? 0xFFFFF800 : 0xFFFFFFFF);
-    u32 mask = pci_read(bdf, where);
-    pci_write(bdf, where, old);
-    if (!mask || mask == 0xFFFFFFFF || *count >= MAX_RANGES)
+    address(d->bdf, where);
+    outl(0xCFC, rom ? 0xFFFFF800 : 0xFFFFFFFF);
+    u32 mask = inl(0xCFC);
+    if (!mask || *count >= MAX_RANGES)
+        return;
+    outl(0xCFC, 0);
+    if (mask == 0xFFFFFFFF)
         return;
     struct range *r = &ranges[*count];
-    r->bdf = bdf;
+    r->device = d;
     r->where = where;
     r->io = !rom && mask & 1;
-    r->wide = !rom && !r->io && (mask & 6) == 4;
-    r->prefetch = !rom && !r->io && mask & 8;
-    if (r->io)
-        r->size = (u32)-((mask & ~3u) | 0xFFFF0000);
-    else {
-        u64 full = mask & (rom ? 0xFFFFF800 : ~15u);
-        if (r->wide) {
-            u32 old_high = pci_read(bdf, where + 4);
-            pci_write(bdf, where + 4, 0xFFFFFFFF);
-            full |= (u64)pci_read(bdf, where + 4) << 32;
-            pci_write(bdf, where + 4, old_high);
-        } else
-            full |= 0xFFFFFFFF00000000ull;
-        r->size = -full;
+    r->wide = !rom && (mask & 7) == 4;
+    u32 wired = mask & (rom ? 0xFFFFF800 : r->io ? 0xFFFC : 0xFFFFFFF0);
+    r->bits = 0;
+    if (r->wide && !wired) {
+        address(d->bdf, where + 4);
+        outl(0xCFC, 0xFFFFFFFF);
+        wired = inl(0xCFC);
+        outl(0xCFC, 0);
+        r->bits = 32;
     }
-    if (r->size)
-        (*count)++;
+    if (!wired)
+        return;
+    r->bits += __builtin_ctz(wired);
+    (*count)++;
 }
 
 static void place(struct range *r)
 {
-    u32 size = r->size;
-    u64 at = 0;
+    u32 bits = r->bits, at, high = 0;
     if (r->io) {
-        at = (io_next + size - 1) & -size;
-        if (at + size > IO_LIMIT)
+        at = (io_next + (1 << bits) - 1) & -1u << bits;
+        if (at + (1 << bits) > IO_LIMIT)
             return;
-        io_next = at + size;
-    } else if (r->wide && r->size > 0x10000000) {
-        at = (wide_next + r->size - 1) & -r->size;
-        wide_next = at + r->size;
+        io_next = at + (1 << bits);
+    } else if (r->wide && bits >= LARGE_BITS) {
+        u64 first = (wide_next + (1ull << bits) - 1) & -1ull << bits;
+        wide_next = first + (1ull << bits);
+        at = first;
+        high = first >> 32;
     } else {
-        if (size < 0x1000)
-            size = 0x1000;
-        at = ((u64)memory_next + size - 1) & -(u64)size;
-        if (r->size > 0x40000000 || at + size > MEMORY_LIMIT)
+        if (bits < PAGE_BITS)
+            bits = PAGE_BITS;
+        at = (memory_next + (1u << bits) - 1) & -1u << bits;
+        if (bits > 30 || at < memory_next || at > MEMORY_LIMIT - (1u << bits))
             return;
-        memory_next = at + size;
+        memory_next = at + (1u << bits);
     }
-    pci_write(r->bdf, r->where, at);
-    if (r->wide)
-        pci_write(r->bdf, r->where + 4, at >> 32);
-    pci_write16(r->bdf, COMMAND, pci_read16(r->bdf, COMMAND) | (r->io ? CMD_IO : CMD_MEMORY));
+    int rom = r->where == ROM_BAR;
+    pci_write(r->device->bdf, r->where, at | rom);      /* ROMs can be read until roms.c has been there */
+    if (rom)
+        r->device->rom = (struct pci_rom){at, 1u << r->bits};
+    if (high)
+        pci_write(r->device->bdf, r->where + 4, high);
+    r->device->command |= r->io ? CMD_IO : CMD_MEMORY;
 }
 
 /* The link (0-3) of a function's interrupt pin, through the bridges above it. */
@@ -124,7 +130,7 @@ static void chip_setup(struct pci_device *d)
     case 0x70108086:                            /* IDE: both channels answer at their old ports */
     case 0x71118086:
         pci_write(d->bdf, 0x40, 0x80008000);
-        pci_write16(d->bdf, COMMAND, pci_read16(d->bdf, COMMAND) | CMD_IO | CMD_MASTER);
+        d->command |= CMD_IO | CMD_MASTER;
         ide_bus_master = pci_read(d->bdf, 0x20) & 0xFFF0;
         ide_bdf = d->bdf;
         break;
@@ -155,39 +161,41 @@ static void scan_bus(u8 bus)
             break;
         struct pci_device *d = &pci_devices[pci_count++];
         d->bdf = bdf;
+        d->command = 0;
+        d->rom.size = 0;
         d->id = id;
-        d->class = pci_read(bdf, 8) >> 16;
+        d->class = pci_read16(bdf, CLASS);
         d->header = pci_read8(bdf, HEADER);
         d->pin = pci_read8(bdf, PIN);
-        if (d->class != CLASS_HOST) {
+        if (d->class != CLASS_HOST && d->class != CLASS_ISA) {
             int bridge = d->class == CLASS_BRIDGE, bars = bridge ? 2 : (d->header & 0x7F) == 0 ? 6 : 0;
             for (int i = 0; i < bars; i++) {
                 u32 before = count;
                 if (d->class == CLASS_IDE && i < 4)
                     continue;                   /* old ports */
-                measure(bdf, BAR0 + i * 4, &count);
+                measure(d, BAR0 + i * 4, &count);
                 if (count > before && ranges[before].wide)
                     i++;
             }
-            measure(bdf, bridge ? BRIDGE_ROM : ROM_BAR, &count);
+            measure(d, bridge ? BRIDGE_ROM : ROM_BAR, &count);
         }
         if (!(devfn & 7) && !(d->header & 0x80))
             devfn += 7;
     }
-    for (u32 i = 1; i < count; i++)             /* largest first */
-        for (u32 j = i; j && ranges[j].size > ranges[j - 1].size; j--) {
-            struct range r = ranges[j];
-            ranges[j] = ranges[j - 1];
-            ranges[j - 1] = r;
-        }
-    for (u32 i = 0; i < count; i++)
-        place(&ranges[i]);
+    for (u32 bits = LARGEST_BITS; bits; bits--)
+        for (u32 i = 0; i < count; i++)
+            if (ranges[i].bits == bits)
+                place(&ranges[i]);
     u32 end = pci_count;
     for (u32 i = first; i < end; i++) {
         struct pci_device *d = &pci_devices[i];
         if (d->pin >= 1 && d->pin <= 4)
             pci_write8(d->bdf, LINE, link_irqs[link_of(d->bdf, d->pin, parents)]);
         chip_setup(d);
+        if (d->class == CLASS_VGA)
+            d->command |= CMD_IO | CMD_MEMORY;  /* the old ports and A0000 */
+        if (d->command)
+            pci_write16(d->bdf, COMMAND, pci_read16(d->bdf, COMMAND) | d->command);
     }
     for (u32 i = first; i < end; i++) {
         struct pci_device *d = &pci_devices[i];

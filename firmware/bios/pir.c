@@ -7,7 +7,7 @@
 #include "post.h"
 
 #define SLOTS 6
-#define IRQ_MASK 0x0EF8         /* 3-7, 9-11 as the links allow; 10 and 11 are in use */
+#define IRQS 0xDEF8             /* 3-7, 9-12, 14, 15 as the links allow; 10 and 11 are in use */
 
 struct slot {
     u8 bus, devfn;
@@ -25,26 +25,23 @@ struct pir {
     struct slot slots[SLOTS];
 } PACKED;
 
+#define PINS(a, b, c, d) {{a, IRQS}, {b, IRQS}, {c, IRQS}, {d, IRQS}}
+#define SLOT(n, ...) {0, (n) << 3, PINS(__VA_ARGS__), (n) - 1, 0}
+
+static const struct pir table = {
+    .signature = "$PIR", .version = 0x0100, .size = sizeof(struct pir),
+    .compatible = 0x122E8086,                   /* PIIX */
+    .slots = {SLOT(1, 0x60, 0x61, 0x62, 0x63), SLOT(2, 0x61, 0x62, 0x63, 0x60), SLOT(3, 0x62, 0x63, 0x60, 0x61),
+              SLOT(4, 0x63, 0x60, 0x61, 0x62), SLOT(5, 0x60, 0x61, 0x62, 0x63), SLOT(6, 0x61, 0x62, 0x63, 0x60)},
+};
+
 void pir_build(void)
 {
     struct pir *t = bridge_found ? table_alloc(sizeof *t, 16) : 0;
     if (!t)
         return;
-    memset(t, 0, sizeof *t);
-    memcpy(t->signature, "$PIR", 4);
-    t->version = 0x0100;
-    t->size = sizeof *t;
+    *t = table;
     t->devfn = bridge_bdf;
-    t->compatible = 0x122E8086;                 /* PIIX */
-    for (u32 i = 0; i < SLOTS; i++) {
-        struct slot *s = &t->slots[i];
-        s->devfn = (i + 1) << 3;
-        s->number = i;
-        for (u32 pin = 0; pin < 4; pin++) {
-            s->pins[pin].link = 0x60 + ((i + pin) & 3);
-            s->pins[pin].irqs = IRQ_MASK | 0xD000;
-        }
-    }
     t->sum = -sum(t, sizeof *t);
     pir_table = (u32)t - CODE_BASE;
     pir_length = sizeof *t;

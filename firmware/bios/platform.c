@@ -5,6 +5,8 @@
 
 #include "post.h"
 
+extern u8 b16_serial_console_input[];
+
 u8 apic_present;
 
 static void interrupts(void)
@@ -132,6 +134,7 @@ static void floppies(void)
     POKE16(BDA_BASE + 0x10, equipment | (found ? 1 | (found - 1) << 6 : 0));
 }
 
+/* A byte that came before power-on is a key already: to switch the FIFO on would throw it away. */
 static void serial_console_init(void)
 {
     serial_console = fw_file_number("etc/sercon-port", 0);
@@ -144,6 +147,8 @@ static void serial_console_init(void)
     outb(serial_console + 1, 0);
     outb(serial_console + 3, 0x03);
     outb(serial_console + 4, 0x03);
+    if (inb(serial_console + 5) & 1)
+        call16(b16_serial_console_input, 0);
     outb(serial_console + 2, 0x01);
 }
 

@@ -10,7 +10,7 @@
 
         .code16
         .section .text
-        .globl  pnp_header, bios32_header, pci_buses
+        .globl  pnp_header, bios32_header, pmm_header, pci_buses
         .balign 16
 pnp_header:
         .ascii  "$PnP"
@@ -73,5 +73,14 @@ pci_entry:
 2:      popfl
         clc
         lret
+
+/* What power-on changes here is behind the code, on other pages. */
+        .section .changing, "ax"
+        .balign 16
+pmm_header:
+        .ascii  "$PMM"
+        .byte   1, 16, 0                        /* revision, length, checksum */
+        .word   entry_pmm, SEG_CODE
+        .zero   5
 pci_buses:
         .byte   1

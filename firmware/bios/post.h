@@ -28,10 +28,10 @@ u32 strlen(const char *s);
 int contains(const char *text, u32 length, const char *part);
 u8 sum(const void *from, u32 count);
 void print(const char *text);
-void print_hex(u32 n, int digits);
+void print_address(u32 n);
 
 /* fw_cfg.c */
-enum { FW_UUID = 2, FW_NO_GRAPHICS = 4, FW_CPUS = 5, FW_MENU = 0x0E, FW_MAX_CPUS = 0x0F, FW_ACPI = 0x8000, FW_E820 = 0x8003 };
+enum { FW_UUID = 2, FW_NO_GRAPHICS = 4, FW_CPUS = 5, FW_MENU = 0x0E, FW_MAX_CPUS = 0x0F, FW_ACPI = 0x8000, FW_SMBIOS = 0x8001, FW_E820 = 0x8003 };
 struct fw_file { u32 size; u16 key; char name[56]; };
 void fw_init(void);
 int fw_present(void);
@@ -59,7 +59,8 @@ void pci_write(u16 bdf, u8 where, u32 value);
 void pci_write16(u16 bdf, u8 where, u16 value);
 void pci_write8(u16 bdf, u8 where, u8 value);
 void pci_init(void);
-struct pci_device { u16 bdf; u16 class; u32 id; u8 header; u8 pin; };
+struct pci_rom { u32 at, size; };               /* size 0: none */
+struct pci_device { u16 bdf, class, command; u32 id; u8 header, pin; struct pci_rom rom; };     /* command: bits that it needs */
 #define MAX_PCI 64
 extern struct pci_device pci_devices[MAX_PCI];
 extern u32 pci_count;
@@ -67,6 +68,7 @@ extern u16 bridge_bdf;          /* PIIX3 */
 extern u8 bridge_found, pm_found;
 
 /* others */
+void greet(void);
 void platform_init(void);
 void keyboard_init(void);
 void vectors_init(void);
@@ -74,14 +76,16 @@ void rom_vga(void);
 void rom_others(void);
 void rom_lock(void);
 void boot_list(void);
-void boot_add(u8 kind, u8 drive, u16 segment, u16 offset, const char *name, const char *path);
+int boot_add(u8 kind, u8 drive, u16 segment, u16 offset, const char *name, const char *path);
 void pir_build(void);
 void acpi_build(void);
 void smbios_build(void);
+struct smbios_set { const u8 *at; u32 bytes; u16 count, largest; };
+int smbios_change(const void *structures, u32 bytes, struct smbios_set *made);  /* 0: nothing to change */
 void mp_build(void);
 int acpi_load(void);
-u32 boot_kernel(u32 unused);
-int kernel_given(void);
+u32 pmm(u32 arguments);
+void pmm_end(void);
 extern u8 apic_present;
 u32 cpu_count(void);
 

@@ -27,8 +27,9 @@ void print_number(u32 n)
     put_char('0' + n % 10);
 }
 
-void print_hex(u32 n, int digits)
+/* An address below 1 MiB. */
+void print_address(u32 n)
 {
-    while (digits--)
-        put_char("0123456789ABCDEF"[n >> digits * 4 & 15]);
+    for (int shift = 16; shift >= 0; shift -= 4)
+        put_char("0123456789ABCDEF"[n >> shift & 15]);
 }

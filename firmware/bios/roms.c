@@ -13,7 +13,7 @@ extern u32 vga_vector;
 
 #define ALIGN 0x800
 #define CLASS_VGA 0x0300
-enum { COMMAND = 0x04, ROM_BAR = 0x30, CMD_MEMORY = 2 };
+enum { ROM_BAR = 0x30 };
 
 static u32 rom_next = ROM_START;
 
@@ -21,8 +21,9 @@ static u32 rom_length(u32 at) { return PEEK16(at) == 0xAA55 ? PEEK8(at + 2) * 51
 
 static void complain(u32 at, const char *what)
 {
+    greet();
     print("Option ROM at ");
-    print_hex(at, 5);
+    print_address(at);
     print(what);
 }
 
@@ -61,8 +62,8 @@ static void take_headers(u32 rom, const char *path)
         copy_text(name, rom, length, PEEK16(rom + at + 0x10));
         if (entry)
             boot_add(BOOT_VECTOR, 0, rom >> 4, entry, name, path);
-        else if (connection)
-            call16(b16_rom_call, (u32)(rom >> 4) << 16 | connection);
+        else if (connection && boot_add(BOOT_CONNECTION, 0, rom >> 4, connection, name, path))
+            connection_count++;
         at = PEEK16(rom + at + 6);
     }
 }
@@ -75,6 +76,8 @@ static int run(u16 bdf, const char *path, int display)
         return 0;
     rom_next = (at + rom_length(at) + ALIGN - 1) & -ALIGN;
     rom_bdf = bdf;
+    if (!display)
+        greet();
     call16(b16_rom_call, (u32)(at >> 4) << 16 | 3);
     u32 length = rom_length(at);                /* it may have given some back */
     if (!length)
@@ -103,43 +106,33 @@ static u32 pci_image(u32 from, u32 size, u32 id)
     return 0;
 }
 
+/* Copies, switches off and runs the ROM of a device. */
 static int pci_rom(struct pci_device *d)
 {
     static const char hex[] = "0123456789abcdef";
     char path[] = "@00,0\0", *end = path + 1;
     u32 slot = d->bdf >> 3 & 31;
-    int done = 0;
-    if (d->header & 0x7F || rom_next >= ROM_LIMIT)
+    if (!d->rom.size)
         return 0;
-    u32 bar = pci_read(d->bdf, ROM_BAR), base = bar & 0xFFFFF800;
-    if (!base)
-        return 0;
-    pci_write(d->bdf, ROM_BAR, 0xFFFFF800);
-    u32 size = -(pci_read(d->bdf, ROM_BAR) & 0xFFFFF800);
-    pci_write(d->bdf, ROM_BAR, base | 1);
-    u16 command = pci_read16(d->bdf, COMMAND);
-    if (!(command & CMD_MEMORY))
-        pci_write16(d->bdf, COMMAND, command | CMD_MEMORY);
-    u32 image = pci_image(base, size, d->id), length = image ? rom_length(image) : 0;
-    int fits = length && length <= base + size - image && length <= ROM_LIMIT - rom_next;
+    u32 image = pci_image(d->rom.at, d->rom.size, d->id), length = image ? rom_length(image) : 0;
+    int fits = length && length <= d->rom.at + d->rom.size - image && length <= ROM_LIMIT - rom_next;
     if (fits)
         memcpy((void *)rom_next, (void *)image, length);
-    else if (length)
-        complain(rom_next, ": wrong length or no room, skipped\n");
-    pci_write(d->bdf, ROM_BAR, base);
-    pci_write16(d->bdf, COMMAND, command);
-    if (fits) {
-        if (slot > 15)
-            *end++ = hex[slot >> 4];
-        *end++ = hex[slot & 15];
-        if (d->bdf & 7) {
-            *end++ = ',';
-            *end++ = hex[d->bdf & 7];
-        }
-        *end = 0;
-        done = run(d->bdf, path, d->class == CLASS_VGA);
+    pci_write(d->bdf, ROM_BAR, d->rom.at);
+    if (!fits) {
+        if (length)
+            complain(rom_next, ": wrong length or no room, skipped\n");
+        return 0;
     }
-    return done;
+    if (slot > 15)
+        *end++ = hex[slot >> 4];
+    *end++ = hex[slot & 15];
+    if (d->bdf & 7) {
+        *end++ = ',';
+        *end++ = hex[d->bdf & 7];
+    }
+    *end = 0;
+    return run(d->bdf, path, d->class == CLASS_VGA);
 }
 
 static void fw_roms(const char *folder, int display)
@@ -166,12 +159,8 @@ void rom_vga(void)
 {
     u32 ours = PEEK32(0x10 * 4);
     for (u32 i = 0; i < pci_count; i++)
-        if (pci_devices[i].class == CLASS_VGA) {
-            u16 bdf = pci_devices[i].bdf;
-            pci_write16(bdf, COMMAND, pci_read16(bdf, COMMAND) | 3);
-            if (!(bdf >> 8) && pci_rom(&pci_devices[i]))
-                break;
-        }
+        if (pci_devices[i].class == CLASS_VGA && !(pci_devices[i].bdf >> 8) && pci_rom(&pci_devices[i]))
+            break;
     fw_roms("vgaroms/", 1);
     if (rom_next == ROM_START && rom_length(rom_next))
         run(0, "", 1);
@@ -207,7 +196,6 @@ void rom_lock(void)
         registers[2 + i] = high << 4 | low;
     }
     registers[7] = 0x31;                        /* EC000: variables and stack */
-    pci_write8(0, 0x59, 0x10);
-    pci_write16(0, 0x5A, registers[2] | registers[3] << 8);
+    pci_write(0, 0x58, pci_read8(0, 0x58) | 0x1000 | registers[2] << 16 | registers[3] << 24);
     pci_write(0, 0x5C, registers[4] | registers[5] << 8 | registers[6] << 16 | registers[7] << 24);
 }

@@ -29,15 +29,15 @@ struct drive {
     char model[41];
 };
 
-enum { BOOT_NONE, BOOT_FLOPPY, BOOT_DISK, BOOT_CD, BOOT_VECTOR, BOOT_KERNEL };
+enum { BOOT_NONE, BOOT_FLOPPY, BOOT_DISK, BOOT_CD, BOOT_VECTOR, BOOT_CONNECTION };
 #define PRIORITY_LAST 1000
 #define MAX_BOOT 16
 
 struct boot_entry {
     u8 kind;
-    u8 drive;                   /* index into drives[] */
+    u8 drive;                   /* index into drives[]; BOOT_CONNECTION: the number that int 13h knows, once connected */
     u16 priority;               /* lower is tried first */
-    u16 segment, offset;        /* BOOT_VECTOR: where to call */
+    u16 segment, offset;        /* BOOT_VECTOR, BOOT_CONNECTION: where to call */
     char name[44];
 };
 
@@ -55,6 +55,7 @@ extern u8 floppy_map[2];
 extern struct boot_entry boot_entries[MAX_BOOT];
 extern u8 boot_count;
 extern u8 disk_count;
+extern u8 connection_count;      /* disks that option ROMs bring */
 extern u8 menu_enabled;
 extern u16 menu_wait_ms;
 extern s32 retry_wait_ms;       /* -1: the user's key only, as the default of 60 s */
@@ -71,6 +72,6 @@ extern u16 ide_bus_master, ide_bdf;
 extern u16 power_port;          /* PM1a control register, 0: none */
 extern u16 pir_table;           /* offsets in segment F000, 0: none */
 extern u16 pir_length;
-extern u32 post_boot_kernel;       /* flat address of a function of the 32-bit half */
+extern u32 post_pmm;            /* flat address of a function of the 32-bit half, 0: power-on is over */
 
 #endif

@@ -1,11 +1,12 @@
-/* SMBIOS: from fw_cfg, or a small set of our own.
+/* SMBIOS: from fw_cfg, or a small set of our own, which the user's fields and structures may change.
 
    Source   System Management BIOS Reference Specification 2.4, 2.1 (entry point) and 3 (structures); fw_cfg files
             etc/smbios/smbios-anchor and smbios-tables, item 2 (UUID) */
 
 #include "post.h"
 
-#define BIOS_ROOM 64            /* for the structure that fw_cfg leaves to us */
+#define TABLES_LIMIT 0xFF00     /* the entry point has 16 bits for their size */
+
 
 struct anchor {
     char signature[4];
@@ -27,37 +28,67 @@ static void finish(struct anchor *a)
     a->sum = -sum(a, a->length);
 }
 
-static u8 *at, *limit;
-static u16 count, largest;
+struct head { u8 type, length; u16 handle; } PACKED;
+#define HEAD(kind, body) {kind, sizeof(struct head) + sizeof(body), (kind) << 8}
 
-/* Adds a structure: header, *size* bytes, then its strings; each ends with 0, the last with two. */
-static void add(u8 type, const void *body, u8 size, const char *strings)
-{
-    u8 *start = at;
-    u32 text = 0;
-    while (strings[text])
-        text += strlen(strings + text) + 1;
-    u32 length = 4 + size + (text ? text + 1 : 2);
-    if (length > (u32)(limit - at))
-        return;
-    at[0] = type;
-    at[1] = 4 + size;
-    *(u16 *)(at + 2) = type << 8;
-    memcpy(at + 4, body, size);
-    memcpy(at + 4 + size, strings, text);
-    at += length;
-    count++;
-    if (at - start > largest)
-        largest = at - start;
-}
+/* Each structure is followed by its strings, which end with an empty one. */
+struct bios_body {
+    u8 vendor, version;
+    u16 segment;
+    u8 date, size;
+    u64 features;
+    u8 more_features[2], release[2], controller[2];
+} PACKED;
+struct bios { struct head h; struct bios_body b; char text[sizeof "pyqemu\0" "1.0\0" "11/24/2026\0"]; } PACKED;
+struct system_body { u8 maker, product, version, serial; u8 uuid[16]; u8 wake, sku, family; } PACKED;
+struct chassis_body { u8 maker, type, version, serial, tag, boot, power, heat, security; } PACKED;
+struct cpu_body {
+    u8 socket, type, family, maker;
+    u32 id[2];
+    u8 version, volts;
+    u16 clock, most, now;
+    u8 status, upgrade;
+    u16 caches[3];
+} PACKED;
+struct array_body { u8 location, use, correction; u32 kib; u16 errors, devices; } PACKED;
+struct module_body { u16 array, errors, width, data, mib; u8 form, set, place, bank, type; u16 detail; } PACKED;
+struct range_body { u32 first, last; u16 array; u8 width; } PACKED;
 
-/* Type 0 is the firmware's own. */
-static void add_bios(void)
-{
-    static const struct { u8 vendor, version; u16 segment; u8 date, size; u64 features; } PACKED bios = {
-        1, 2, 0xE000, 3, 1, 0x08 | 1 << 7 | 1 << 15 | 1 << 16 | 1 << 9 | 1 << 10 | 1 << 11};
-    add(0, &bios, sizeof bios, "pyqemu\0" "1.0\0" "11/24/2026\0");
-}
+/* PCI, Plug and Play, a BIOS that is shadowed; boot from CD, choice of the drive, EDD */
+#define FEATURES (1 << 7 | 1 << 9 | 1 << 12 | 1 << 15 | 1 << 16 | 1 << 19)
+#define BIOS {HEAD(0, struct bios_body), {1, 2, 0xE000, 3, 3, FEATURES, {0}, {0}, {0xFF, 0xFF}}, "pyqemu\0" "1.0\0" "11/24/2026\0"}
+
+static const struct bios bios = BIOS;
+
+static const struct structures {
+    struct bios bios;
+    struct { struct head h; struct system_body b; char text[sizeof "pyqemu\0" "Standard PC\0"]; } PACKED system;
+    struct { struct head h; struct chassis_body b; char text[sizeof "pyqemu\0"]; } PACKED chassis;
+    struct { struct head h; struct cpu_body b; char text[sizeof "CPU 1\0"]; } PACKED cpu;
+    struct { struct head h; struct array_body b; char text[2]; } PACKED array;
+    struct { struct head h; struct module_body b; char text[sizeof "DIMM 0\0"]; } PACKED module;
+    struct { struct head h; struct range_body b; char text[2]; } PACKED range;
+    struct { struct head h; u8 b[7]; char text[2]; } PACKED boot;
+    struct { struct head h; char text[2]; } PACKED end;
+} PACKED structures = {
+    .bios = BIOS,
+    .system = {HEAD(1, struct system_body), {.maker = 1, .product = 2, .wake = 6}, "pyqemu\0" "Standard PC\0"},
+    .chassis = {HEAD(3, struct chassis_body), {1, 1, 0, 0, 0, 3, 3, 3, 2}, "pyqemu\0"},
+    .cpu = {HEAD(4, struct cpu_body),
+            {.socket = 1, .type = 3, .family = 1, .most = 2000, .now = 2000, .status = 0x41, .upgrade = 1,
+             .caches = {0xFFFF, 0xFFFF, 0xFFFF}}, "CPU 1\0"},
+    .array = {HEAD(16, struct array_body), {1, 3, 3, 0, 0xFFFE, 1}, ""},
+    .module = {HEAD(17, struct module_body), {16 << 8, 0xFFFE, 64, 64, 0, 9, 0, 1, 0, 7, 0}, "DIMM 0\0"},
+    .range = {HEAD(19, struct range_body), {0, 0, 16 << 8, 1}, ""},
+    .boot = {HEAD(32, u8[7]), {0}, ""},
+    .end = {{127, sizeof(struct head), 127 << 8}, ""},
+};
+#define STRUCTURES 9
+
+static const struct anchor anchor = {
+    .signature = "_SM_", .length = sizeof(struct anchor), .major = 2, .minor = 4, .largest = sizeof structures.system,
+    .dmi = "_DMI_", .bytes = sizeof structures, .count = STRUCTURES, .bcd = 0x24,
+};
 
 /* Is there a structure of type 0? A structure's strings end with two zeros. */
 static int has_bios(const u8 *table, u32 size)
@@ -76,24 +107,23 @@ static int from_fw_cfg(void)
 {
     const struct fw_file *entry = fw_find("etc/smbios/smbios-anchor"), *tables = fw_find("etc/smbios/smbios-tables");
     struct anchor *a;
-    if (!entry || !tables || entry->size != sizeof *a)
+    if (!entry || !tables || entry->size != sizeof *a || tables->size > TABLES_LIMIT)
         return 0;
     a = table_alloc(sizeof *a, 16);
-    u32 size = tables->size + BIOS_ROOM;
-    u8 *first = size < 0x600 ? table_alloc(size, 16) : 0;
+    u32 size = tables->size + sizeof bios;
+    u8 *first = size < 0x600 ? table_alloc(size, 16) : 0, *at;
     if (!first)
         first = high_alloc(size, 16);
     if (!a || !first)
         return 1;
-    at = first;
-    limit = first + BIOS_ROOM;
-    add_bios();
     fw_select(entry->key);
     fw_read(a, sizeof *a);
     if (memcmp(a->signature, "_SM_", 4) || a->length != sizeof *a) {
         a->signature[0] = 0;
         return 1;
     }
+    memcpy(first, &bios, sizeof bios);          /* type 0 is the firmware's own */
+    at = first + sizeof bios;
     fw_select(tables->key);
     fw_read(at, tables->size);
     int ours = !has_bios(at, tables->size);
@@ -101,59 +131,50 @@ static int from_fw_cfg(void)
     a->address = (u32)start;
     a->bytes = at + tables->size - start;
     a->count += ours;
-    if (a->largest < largest)
-        a->largest = largest;
+    if (a->largest < sizeof bios)
+        a->largest = sizeof bios;
     finish(a);
     return 1;
 }
 
 static u32 ram_mib(void) { return (low_memory_end + 0xFFFFF) >> 20; }
 
+/* What smbios_change() has made of our structures goes where there is room for it. */
+static void changed_tables(struct anchor *a, const struct structures *s)
+{
+    struct smbios_set made;
+    if (!smbios_change(s, sizeof *s, &made))
+        return;
+    u8 *to = made.bytes < 0x600 ? table_alloc(made.bytes, 16) : 0;
+    if (!to)
+        to = high_alloc(made.bytes, 16);
+    if (!to)
+        return;
+    memcpy(to, made.at, made.bytes);
+    a->address = (u32)to;
+    a->bytes = made.bytes;
+    a->count = made.count;
+    a->largest = made.largest;
+}
+
 static void own_tables(void)
 {
-    struct { u8 maker, product, version, serial; u8 uuid[16]; u8 wake; } PACKED system = {.maker = 1, .product = 2, .wake = 6};
-    static const struct { u8 maker, type, version, serial, tag, boot, power, heat, security; } PACKED chassis = {
-        1, 1, 0, 0, 0, 3, 3, 3, 2};
-    static const struct { u8 socket, type, family, maker; u32 id[2]; u8 version, volts; u16 clock, most, now; u8 status,
-                          upgrade; u16 caches[3]; } PACKED cpu = {
-        1, 3, 1, 0, {0, 0}, 0, 0, 0, 2000, 2000, 0x41, 1, {0xFFFF, 0xFFFF, 0xFFFF}};
-    struct { u8 location, use, correction; u32 kib; u16 errors, devices; } PACKED array = {1, 3, 3, 0, 0xFFFE, 1};
-    struct { u16 array, errors, width, data, mib; u8 form, set, place, bank, type; u16 detail; } PACKED module = {
-        16 << 8, 0xFFFE, 64, 64, 0, 9, 0, 1, 0, 7, 0};
-    struct { u32 first, last; u16 array; u8 width; } PACKED range = {0, 0, 16 << 8, 1};
     struct anchor *a = table_alloc(sizeof *a, 16);
-    u8 *first = table_alloc(0x300, 16);
-    if (!a || !first)
+    struct structures *s = table_alloc(sizeof *s, 16);
+    if (!a || !s)
         return;
-    at = first;
-    limit = first + 0x300;
+    *s = structures;
     if (fw_present()) {
         fw_select(FW_UUID);
-        fw_read(system.uuid, 16);
+        fw_read(s->system.b.uuid, 16);
     }
-    add_bios();
-    add(1, &system, sizeof system, "pyqemu\0" "Standard PC\0");
-    add(3, &chassis, sizeof chassis, "pyqemu\0");
-    add(4, &cpu, sizeof cpu, "CPU 1\0");
-    array.kib = ram_mib() << 10;
-    add(16, &array, sizeof array, "");
-    module.mib = ram_mib() > 0x7FFF ? 0x7FFF : ram_mib();
-    add(17, &module, sizeof module, "DIMM 0\0");
-    range.last = array.kib - 1;
-    add(19, &range, sizeof range, "");
-    add(32, "\0\0\0\0\0\0\0", 7, "");
-    add(127, "", 0, "");
-    memset(a, 0, sizeof *a);
-    memcpy(a->signature, "_SM_", 4);
-    a->length = sizeof *a;
-    a->major = 2;
-    a->minor = 4;
-    a->largest = largest;
-    memcpy(a->dmi, "_DMI_", 5);
-    a->bytes = at - first;
-    a->address = (u32)first;
-    a->count = count;
-    a->bcd = 0x24;
+    u32 mib = ram_mib();
+    s->array.b.kib = mib << 10;
+    s->module.b.mib = mib > 0x7FFF ? 0x7FFF : mib;
+    s->range.b.last = (mib << 10) - 1;
+    *a = anchor;
+    a->address = (u32)s;
+    changed_tables(a, s);
     finish(a);
 }
 

@@ -14,68 +14,18 @@
         .text
         .globl  _start
 
-        .equ    FW_SELECT, 0x510
-        .equ    FW_DATA, 0x511
-        .equ    FW_DMA, 0x514
         .equ    KEY_ID, 0x01
         .equ    KEY_KERNEL, 0x110807            # data, size, address
         .equ    KEY_INITRD, 0x120b0a
         .equ    KEY_CMDLINE, 0x151413
         .equ    KEY_SETUP, 0x181716
         .equ    DMA_CAPABLE, 0x02
-        .equ    DMA_ERROR, 0x01
-        .equ    DMA_READ_SELECT, 0x0a           # select the key in the upper half, then read
         .equ    RAMDISK_IMAGE, 0x218            # in the setup header
         .equ    FLAT, 8                         # selectors
         .equ    REAL, 16
 
-_start:
-        .word   0xaa55
-        .byte   ROM_BYTES / 512
-        jmp     init                            # offset 3
-        .org    0x18
-        .word   0                               # no PCI data structure
-        .word   pnp
-
-        .balign 16
-pnp:    .ascii  "$PnP"
-        .byte   1                               # revision
-        .byte   (pnp_end - pnp) / 16
-        .word   0                               # no further header
-        .byte   0
-pnp_checksum:
-        .byte   0                               # made right by checksum.py
-        .long   0                               # device identifier
-        .word   manufacturer
-        .word   product
-        .byte   0, 0x80, 0x01                   # class: storage, other
-        .byte   0x64                            # read cacheable, initial program load device
-        .word   0                               # no boot connection vector: the BIOS keeps int 13h
-        .word   0                               # no disconnect vector
-        .word   boot                            # bootstrap entry vector
-        .word   0
-        .word   0
-pnp_end:
-
-manufacturer:
-        .asciz  "pyqemu"
-product:
+        .include "boot_rom.inc"
         .asciz  "Linux loader"
-
-# es:di points to the installation check of a Plug and Play BIOS, if there is one.
-init:
-        cmpl    $0x506e5024, %es:(%di)          # "$PnP"
-        je      1f
-        push    %ax
-        push    %ds
-        xor     %ax, %ax
-        mov     %ax, %ds
-        movw    $boot, 0x19 * 4
-        mov     %cs, 0x19 * 4 + 2
-        pop     %ds
-        pop     %ax
-1:      mov     $0x20, %ax                      # there is a boot device
-        lret
 
 # Variables, relative to %bp.
         .equ    SETUP_AT, -4
@@ -207,108 +157,7 @@ place_initrd:
         mov     %edx, INITRD_AT(%bp)
 2:      ret
 
-# ax = key -> eax = its first four bytes.
-get_number:
-        push    %ebx
-        movzwl  %ax, %ebx
-        shl     $16, %ebx
-        mov     $4, %ecx
-        xor     %edi, %edi
-        mov     %ss, %di
-        shl     $4, %edi
-        lea     SCRATCH(%bp), %ax
-        movzwl  %ax, %eax
-        add     %eax, %edi
-        movl    $0, SCRATCH(%bp)
-        call    read_item
-        mov     SCRATCH(%bp), %eax
-        pop     %ebx
-        ret
-
-# ebx = keys, edi = linear address: copy a whole item there.
-load:
-        push    %edi
-        movzbw  %bh, %ax
-        call    get_number
-        mov     %eax, %ecx
-        pop     %edi
-
-# bits 16-31 of ebx = key, ecx = bytes, edi = linear address.
-read_item:
-        shr     $16, %ebx
-        cmpb    $0, HAS_DMA(%bp)
-        jne     read_dma
-        pushf
-        cli                                     # a handler might leave %es with another limit
-        call    flat_es
-        mov     %bx, %ax
-        mov     $FW_SELECT, %dx
-        out     %ax, %dx
-        mov     $FW_DATA, %dx
-        addr32 rep insb                         # es:edi
-        call    real_es
-        popf
-        ret
-
-read_dma:
-        shl     $16, %ebx
-        mov     $DMA_READ_SELECT, %bl
-        bswap   %ebx
-        mov     %ebx, DMA_BLOCK(%bp)
-        bswap   %ecx
-        mov     %ecx, DMA_BLOCK+4(%bp)
-        movl    $0, DMA_BLOCK+8(%bp)
-        bswap   %edi
-        mov     %edi, DMA_BLOCK+12(%bp)
-        mov     $FW_DMA, %dx
-        xor     %eax, %eax
-        out     %eax, %dx
-        mov     %ss, %ax
-        shl     $4, %eax
-        lea     DMA_BLOCK(%bp), %cx
-        movzwl  %cx, %ecx
-        add     %ecx, %eax
-        bswap   %eax
-        mov     $FW_DMA + 4, %dx
-        out     %eax, %dx
-1:      mov     DMA_BLOCK(%bp), %eax
-        bswap   %eax
-        test    $DMA_ERROR, %al
-        jnz     fail
-        test    %eax, %eax
-        jnz     1b                              # still at it
-        ret
-
-# "Flat real mode": es keeps base 0 and a limit of 4 GiB from a visit to protected mode. Interrupts are off.
-flat_es:
-        push    %dx
-        mov     $FLAT, %dx
-        jmp     visit
-real_es:
-        push    %dx
-        mov     $REAL, %dx
-visit:
-        push    %eax
-        xor     %eax, %eax
-        mov     %cs, %ax
-        shl     $4, %eax
-        add     $gdt, %eax
-        movw    $gdt_end - gdt - 1, GDT_POINTER(%bp)
-        mov     %eax, GDT_POINTER+2(%bp)
-        lgdtl   GDT_POINTER(%bp)
-        mov     %cr0, %eax
-        or      $1, %al
-        mov     %eax, %cr0
-        jmp     1f
-1:      mov     %dx, %es
-        and     $0xfe, %al
-        mov     %eax, %cr0
-        jmp     1f
-1:      xor     %dx, %dx                        # a value that agrees with the base
-        mov     %dx, %es
-        pop     %eax
-        pop     %dx
-        ret
+        .include "fw_cfg.inc"
 
 # Both are marked accessed already: the processor cannot write to this table.
         .balign 8
@@ -316,6 +165,3 @@ gdt:    .quad   0
         .quad   0x008f93000000ffff              # data, base 0, 4 GiB
         .quad   0x000093000000ffff              # data, base 0, 64 KiB
 gdt_end:
-
-        .org    ROM_BYTES - 1
-        .byte   0                               # checksum, made right by checksum.py

@@ -4,6 +4,7 @@
  *          3.7.4.1 (configuration mechanism 1) and 6.2.5.1 (base addresses)
  */
 #include "dispi.h"
+#include "results.h"
 
 #define DISPI_ID_MASK 0xfff0
 #define DISPI_ID_VALUE 0xb0c0
@@ -45,7 +46,7 @@ u32 line_bytes(u16 bpp, u16 width)
 void save_dispi(u16 segment, u16 at)
 {
     for (u8 i = 1; i <= DISPI_SAVED; i++, at += 2)
-        poke16(segment, at, read_dispi(i));
+        store16(segment, at, read_dispi(i));
 }
 
 void restore_dispi(u16 segment, u16 at)

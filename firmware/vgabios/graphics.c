@@ -216,9 +216,10 @@ void draw_cells(u8 character, u8 attribute, u8 page, u8 row, u8 column, u16 coun
         case VBE:
             vbe_draw(segment, glyph, attribute, row, column);
         }
-        if (++column >= COLUMNS) {
+        if (++column >= COLUMNS || !column) {
             column = 0;
-            row++;
+            if (!++row)
+                return;
         }
     }
 }

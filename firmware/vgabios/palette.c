@@ -52,85 +52,53 @@ static void write_rgb(u8 red, u8 green, u8 blue)
     out8(DAC_DATA, blue);
 }
 
-/* Weight of the bits: primary (2/3 of full scale) and secondary (1/3). */
-static u8 two_bits(u8 primary, u8 secondary)
-{
-    return (primary ? 0x2a : 0) + (secondary ? 0x15 : 0);
-}
+/* The colours that a mode starts with. One bit of a colour is 2/3 of full scale, the other 1/3. */
+#define LEVEL(primary, secondary) ((primary) ? 0x2a : 0) + ((secondary) ? 0x15 : 0)
+#define FOUR(colour, n) colour(n), colour((n) + 1), colour((n) + 2), colour((n) + 3)
+#define SIXTEEN(colour, n) FOUR(colour, n), FOUR(colour, (n) + 4), FOUR(colour, (n) + 8), FOUR(colour, (n) + 12)
+#define SIXTY_FOUR(colour) \
+    SIXTEEN(colour, 0), SIXTEEN(colour, 16), SIXTEEN(colour, 32), SIXTEEN(colour, 48)
 
 /* Bits 5-0 of an EGA colour: secondary red, green, blue; red, green, blue. */
-static void write_ega(u8 colour)
-{
-    write_rgb(two_bits(colour & 4, colour & 0x20), two_bits(colour & 2, colour & 0x10),
-              two_bits(colour & 1, colour & 0x08));
-}
+#define EGA(n) LEVEL((n) & 4, (n) & 0x20), LEVEL((n) & 2, (n) & 0x10), LEVEL((n) & 1, (n) & 0x08)
 
 /* IRGB as on a CGA monitor: dark yellow is brown. */
-static void write_irgb(u8 colour)
-{
-    u8 intense = colour & 8;
-    u8 green = two_bits(colour & 2, intense);
-    if (colour == 6)
-        green = 0x15;
-    write_rgb(two_bits(colour & 4, intense), green, two_bits(colour & 1, intense));
-}
+#define IRGB(n) LEVEL((n) & 4, (n) & 8), (n) == 6 ? 0x15 : LEVEL((n) & 2, (n) & 8), LEVEL((n) & 1, (n) & 8)
+#define CGA(n) IRGB(((n) & 7) | ((n) & 0x10) >> 1)
 
-static const u8 greys[16] = {0x00, 0x05, 0x08, 0x0b, 0x0e, 0x11, 0x14, 0x18,
-                             0x1c, 0x20, 0x24, 0x28, 0x2d, 0x32, 0x38, 0x3f};
+#define MONO_LEVEL(n) (n) & 0x08 ? ((n) & 0x10 ? 0x3f : 0x2a) : 0
+#define MONO(n) MONO_LEVEL(n), MONO_LEVEL(n), MONO_LEVEL(n)
 
-/* Mode 13h: three brightnesses of three saturations of 24 hues. A hue is made of steps 0 to 4 of each colour. */
-static const u8 steps[9][5] = {
-    {0x00, 0x10, 0x1f, 0x2f, 0x3f}, {0x1f, 0x27, 0x2f, 0x37, 0x3f}, {0x2d, 0x31, 0x36, 0x3a, 0x3f},
-    {0x00, 0x07, 0x0e, 0x15, 0x1c}, {0x0e, 0x11, 0x15, 0x18, 0x1c}, {0x14, 0x16, 0x18, 0x1a, 0x1c},
-    {0x00, 0x04, 0x08, 0x0c, 0x10}, {0x08, 0x0a, 0x0c, 0x0e, 0x10}, {0x0b, 0x0c, 0x0d, 0x0f, 0x10},
-};
+#define GREY(level) level, level, level
+#define GREYS \
+    GREY(0x00), GREY(0x05), GREY(0x08), GREY(0x0b), GREY(0x0e), GREY(0x11), GREY(0x14), GREY(0x18), \
+        GREY(0x1c), GREY(0x20), GREY(0x24), GREY(0x28), GREY(0x2d), GREY(0x32), GREY(0x38), GREY(0x3f)
 
-/* How much of a colour hue *hue* of 24 has: full for a third of the circle, then falling, none, rising. */
-static u8 hue_step(u8 hue)
-{
-    while (hue >= 24)
-        hue -= 24;
-    if (hue <= 8)
-        return 4;
-    if (hue < 12)
-        return 12 - hue;
-    if (hue <= 20)
-        return 0;
-    return hue - 20;
-}
+/* Mode 13h: three brightnesses of three saturations of 24 hues, made of steps 0 to 4 of each colour. Once round
+ * the circle: blue, magenta, red, yellow, green, cyan. */
+#define HUES(s0, s1, s2, s3, s4) \
+    s0, s0, s4, s1, s0, s4, s2, s0, s4, s3, s0, s4, s4, s0, s4, s4, s0, s3, s4, s0, s2, s4, s0, s1, \
+        s4, s0, s0, s4, s1, s0, s4, s2, s0, s4, s3, s0, s4, s4, s0, s3, s4, s0, s2, s4, s0, s1, s4, s0, \
+        s0, s4, s0, s0, s4, s1, s0, s4, s2, s0, s4, s3, s0, s4, s4, s0, s3, s4, s0, s2, s4, s0, s1, s4
+#define ALL_HUES \
+    HUES(0x00, 0x10, 0x1f, 0x2f, 0x3f), HUES(0x1f, 0x27, 0x2f, 0x37, 0x3f), HUES(0x2d, 0x31, 0x36, 0x3a, 0x3f), \
+        HUES(0x00, 0x07, 0x0e, 0x15, 0x1c), HUES(0x0e, 0x11, 0x15, 0x18, 0x1c), \
+        HUES(0x14, 0x16, 0x18, 0x1a, 0x1c), HUES(0x00, 0x04, 0x08, 0x0c, 0x10), \
+        HUES(0x08, 0x0a, 0x0c, 0x0e, 0x10), HUES(0x0b, 0x0c, 0x0d, 0x0f, 0x10)
 
-static void write_hues(void)
-{
-    for (u8 ramp = 0; ramp < 9; ramp++) {
-        const u8 *level = steps[ramp];
-        for (u8 hue = 0; hue < 24; hue++) /* hue 0 is blue, 8 red, 16 green */
-            write_rgb(level[hue_step(hue + 20)], level[hue_step(hue + 12)], level[hue_step(hue + 4)]);
-    }
-}
+static const u8 ega_colours[3 * 64] = {SIXTY_FOUR(EGA)};
+static const u8 cga_colours[3 * 64] = {SIXTY_FOUR(CGA)};
+static const u8 mono_colours[3 * 64] = {SIXTY_FOUR(MONO)};
+static const u8 all_colours[3 * 256] = {SIXTEEN(IRGB, 0), GREYS, ALL_HUES}; /* the last eight are black */
 
 void load_dac(u8 table)
 {
     out8(DAC_WRITE, 0);
-    if (table == DAC_256) {
-        for (u8 i = 0; i < 16; i++)
-            write_irgb(i);
-        for (u8 i = 0; i < 16; i++)
-            write_rgb(greys[i], greys[i], greys[i]);
-        write_hues();
-        for (u8 i = 0; i < 8; i++)
-            write_rgb(0, 0, 0);
-        return;
-    }
-    for (u8 i = 0; i < 64; i++) {
-        if (table == DAC_EGA) {
-            write_ega(i);
-        } else if (table == DAC_CGA) {
-            write_irgb((i & 7) | (i & 0x10) >> 1);
-        } else {
-            u8 level = i & 0x08 ? (i & 0x10 ? 0x3f : 0x2a) : 0;
-            write_rgb(level, level, level);
-        }
-    }
+    if (table == DAC_256)
+        out_block8(DAC_DATA, all_colours, sizeof all_colours);
+    else
+        out_block8(DAC_DATA, table == DAC_EGA ? ega_colours : table == DAC_CGA ? cga_colours : mono_colours,
+                   sizeof ega_colours);
 }
 
 void read_dac(u8 number, __seg_gs u8 *rgb)

@@ -51,6 +51,7 @@
 #define CRTC_RETRACE_END 0x11
 #define CRTC_DISPLAY_END 0x12
 #define CRTC_UNDERLINE 0x14
+#define CRTC_MODE 0x17
 
 static inline void write_indexed(u16 port, u8 index, u8 value)
 {

@@ -5,6 +5,7 @@
 #include "select.h"
 #include "modes.h"
 #include "ports.h"
+#include "results.h"
 #include "text.h"
 
 #define DONE 0x12
@@ -104,13 +105,13 @@ void describe_state(Regs r)
     if (r->bx || !mode)
         return;
     fill8(to, at, 0, 64);
-    poke16(to, at, offset_of(static_functions));
-    poke16(to, at + 2, own_segment());
+    store16(to, at, offset_of(static_functions));
+    store16(to, at + 2, own_segment());
     copy8(to, at + 4, 0, 0x400 + VIDEO_FIELDS, VIDEO_FIELDS_BYTES);
     poke8(to, at + 0x22, LAST_ROW + 1);
-    poke16(to, at + 0x23, CHAR_HEIGHT);
+    store16(to, at + 0x23, CHAR_HEIGHT);
     poke8(to, at + 0x25, CRTC == CRTC_MONO ? 7 : 8);
-    poke16(to, at + 0x27, mode->kind == TEXT && mode->number == 7 ? 0 : mode->colours_log2 == 8 ? 256
+    store16(to, at + 0x27, mode->kind == TEXT && mode->number == 7 ? 0 : mode->colours_log2 == 8 ? 256
                           : 1 << mode->colours_log2);
     poke8(to, at + 0x29, mode->pages);
     poke8(to, at + 0x2a, lines_code());

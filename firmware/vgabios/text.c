@@ -3,6 +3,7 @@
  * Source   IBM PS/2 and PC BIOS Interface Technical Reference, int 10h
  */
 #include "text.h"
+#include "bell.h"
 #include "graphics.h"
 #include "modes.h"
 #include "ports.h"
@@ -124,6 +125,8 @@ void scroll(u8 page, int down, u8 lines, u8 attribute, u8 top, u8 left, u8 botto
         return;
     rows = bottom - top + 1;
     columns = right - left + 1;
+    if (!rows || !columns) /* 256: no mode has so many */
+        return;
     if (!lines || lines > rows)
         lines = rows;
     if (is_text())
@@ -177,6 +180,7 @@ void teletype(u8 character, u8 attribute, int with_attribute, u8 page)
     column = (u8)place;
     switch (character) {
     case BELL:
+        ring_bell();
         return;
     case BACKSPACE:
         if (column)

@@ -38,6 +38,13 @@ static inline u16 own_segment(void)
     return segment;
 }
 
+static inline u16 stack_segment(void)
+{
+    u16 segment;
+    __asm__("mov %%ss, %0" : "=r"(segment));
+    return segment;
+}
+
 static inline u16 offset_of(const void *here)
 {
     return (u16)(u32)here;
@@ -93,6 +100,13 @@ static inline u16 peek16(u16 segment, u16 offset)
     return value;
 }
 
+static inline u32 peek32(u16 segment, u16 offset)
+{
+    u32 value;
+    __asm__ volatile("mov %1, %%es\n\tmovl %%es:(%2), %0" : "=r"(value) : "r"(segment), "r"((u32)offset) : "memory");
+    return value;
+}
+
 static inline void poke8(u16 segment, u16 offset, u8 value)
 {
     __asm__ volatile("mov %0, %%es\n\tmovb %1, %%es:(%2)" : : "r"(segment), "q"(value), "r"((u32)offset) : "memory");
@@ -109,6 +123,11 @@ static inline void poke32(u16 segment, u16 offset, u32 value)
 }
 
 /* The block operations of the processor, upwards. */
+
+static inline void out_block8(u16 port, const u8 *from, u16 count)
+{
+    __asm__ volatile("rep outsb" : "+S"(from), "+c"(count) : "d"(port) : "memory");
+}
 
 static inline void fill8(u16 segment, u16 offset, u8 value, u16 count)
 {

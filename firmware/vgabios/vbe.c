@@ -8,6 +8,7 @@
 #include "modes.h"
 #include "palette.h"
 #include "ports.h"
+#include "results.h"
 #include "state.h"
 #include "vbe_modes.h"
 
@@ -253,7 +254,7 @@ static u16 palette_data(Regs r)
             read_dac((u8)first, entry);
             poke8(r->es, at, entry[2]);
             poke8(r->es, at + 1, entry[1]);
-            poke16(r->es, at + 2, entry[0]);
+            store16(r->es, at + 2, entry[0]);
         }
         return VBE_OK;
     }
@@ -276,6 +277,47 @@ static u16 protected_mode(Regs r)
     r->di = offset_of(protected_interface);
     r->cx = offset_of(protected_interface_end) - offset_of(protected_interface);
     return VBE_OK;
+}
+
+/* -- 0Bh: pixel clock ------------------------------------------------------------------------------------ */
+
+/* The card makes no clock: whichever is asked for is the closest. */
+static u16 pixel_clock(Regs r)
+{
+    u16 number = r->dx & 0x1ff;
+    if (r->bl)
+        return VBE_FAILED;
+    for (u16 i = 0; i < vbe_mode_count; i++)
+        if (vbe_modes[i].number == number)
+            return VBE_OK;
+    return VBE_FAILED;
+}
+
+/* -- 10h: power of the display --------------------------------------------------------------------------- */
+
+#define POWER_ON 0
+#define POWER_OFF 4
+#define SYNC_RUNS 0x80
+
+/* Off: no picture, and neither of the two signals that a monitor looks for. One alone a VGA cannot stop. */
+static u16 display_power(Regs r)
+{
+    u8 clocking = read_indexed(SEQUENCER, SEQ_CLOCKING), mode = read_indexed(CRTC, CRTC_MODE);
+    switch (r->bl) {
+    case 0:
+        r->bx = POWER_OFF << 8 | 0x10;
+        return VBE_OK;
+    case 1:
+        if (r->bh != POWER_ON && r->bh != POWER_OFF)
+            return VBE_FAILED;
+        write_seq(SEQ_CLOCKING, r->bh ? clocking | SEQ_SCREEN_OFF : clocking & ~SEQ_SCREEN_OFF);
+        write_crtc(CRTC_MODE, r->bh ? mode & ~SYNC_RUNS : mode | SYNC_RUNS);
+        return VBE_OK;
+    case 2:
+        r->bh = mode & SYNC_RUNS ? POWER_ON : POWER_OFF;
+        return VBE_OK;
+    }
+    return VBE_FAILED;
 }
 
 /* -------------------------------------------------------------------------------------------------------- */
@@ -319,6 +361,12 @@ void vbe_service(Regs r)
         break;
     case 0x0a:
         status = protected_mode(r);
+        break;
+    case 0x0b:
+        status = pixel_clock(r);
+        break;
+    case 0x10:
+        status = display_power(r);
         break;
     case 0x15:
         status = read_edid(r);

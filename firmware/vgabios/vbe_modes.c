@@ -8,6 +8,7 @@
  */
 #include "dispi.h"
 #include "modes.h"
+#include "results.h"
 #include "vbe.h"
 #include "vbe_modes.h"
 
@@ -48,6 +49,7 @@ const struct vbe_mode vbe_modes[] = {
     SIZE(0x180, 1280, 800),  SIZE(0x188, 1280, 960),  {0x194, 1280, 1024, 32}, SIZE(0x198, 1360, 768),
     SIZE(0x1a0, 1400, 1050), SIZE(0x1a8, 1440, 900),  SIZE(0x1b0, 1600, 900),  SIZE(0x1b8, 1600, 1200),
     SIZE(0x1c0, 1680, 1050), SIZE(0x1c8, 1920, 1080), SIZE(0x1d0, 1920, 1200), SIZE(0x1d8, 2560, 1440),
+    {0x1e2, 2560, 1600, 16}, {0x1e4, 2560, 1600, 32}, {0x1ea, 3840, 2160, 16}, {0x1ec, 3840, 2160, 32},
 };
 
 const u16 vbe_mode_count = sizeof vbe_modes / sizeof vbe_modes[0];
@@ -80,8 +82,8 @@ const struct vbe_mode *find_vbe_mode(u16 number, __seg_gs struct limits *limits)
 
 static void poke_pointer(u16 segment, u16 at, u16 offset, u16 to_segment)
 {
-    poke16(segment, at, offset);
-    poke16(segment, at + 2, to_segment);
+    store16(segment, at, offset);
+    store16(segment, at + 2, to_segment);
 }
 
 /* Function 00h. A caller that does not know VBE 2 has a buffer of 256 bytes and gets the first fields. */
@@ -94,24 +96,24 @@ u16 vbe_info(u16 segment, u16 at)
 
     read_limits(limits);
     fill8(segment, at, 0, knows_vbe2 ? 2 * INFO_BYTES : INFO_BYTES);
-    poke32(segment, at, SIGNATURE_VESA);
-    poke16(segment, at + 0x04, VERSION);
+    store32(segment, at, SIGNATURE_VESA);
+    store16(segment, at + 0x04, VERSION);
     poke_pointer(segment, at + 0x06, offset_of(oem), own_segment());
-    poke32(segment, at + 0x0a, CAPABLE_DAC_8BIT);
+    store32(segment, at + 0x0a, CAPABLE_DAC_8BIT);
     poke_pointer(segment, at + 0x0e, list, segment);
-    poke16(segment, at + 0x12, limits->memory >> 16);
+    store16(segment, at + 0x12, limits->memory >> 16);
     if (knows_vbe2) {
-        poke16(segment, at + 0x14, SOFTWARE_REVISION);
+        store16(segment, at + 0x14, SOFTWARE_REVISION);
         poke_pointer(segment, at + 0x16, offset_of(oem), own_segment());
         poke_pointer(segment, at + 0x1a, offset_of(product), own_segment());
         poke_pointer(segment, at + 0x1e, offset_of(revision), own_segment());
     }
     for (u16 i = 0; i < vbe_mode_count; i++)
         if (fits(&vbe_modes[i], limits)) {
-            poke16(segment, list, vbe_modes[i].number);
+            store16(segment, list, vbe_modes[i].number);
             list += 2;
         }
-    poke16(segment, list, 0xffff);
+    store16(segment, list, 0xffff);
     return VBE_OK;
 }
 
@@ -142,15 +144,15 @@ u16 vbe_mode_info(u16 number, u16 segment, u16 at)
         pages = 0;
 
     fill8(segment, at, 0, INFO_BYTES);
-    poke16(segment, at + 0x00, SUPPORTED | (linear ? HAS_LINEAR : 0));
+    store16(segment, at + 0x00, SUPPORTED | (linear ? HAS_LINEAR : 0));
     poke8(segment, at + 0x02, WINDOW_FLAGS);
-    poke16(segment, at + 0x04, 64); /* granularity and size in KiB */
-    poke16(segment, at + 0x06, 64);
-    poke16(segment, at + 0x08, 0xa000);
+    store16(segment, at + 0x04, 64); /* granularity and size in KiB */
+    store16(segment, at + 0x06, 64);
+    store16(segment, at + 0x08, 0xa000);
     poke_pointer(segment, at + 0x0c, offset_of(vbe_window_function), own_segment());
-    poke16(segment, at + 0x10, (u16)line);
-    poke16(segment, at + 0x12, mode->x);
-    poke16(segment, at + 0x14, mode->y);
+    store16(segment, at + 0x10, (u16)line);
+    store16(segment, at + 0x12, mode->x);
+    store16(segment, at + 0x14, mode->y);
     poke8(segment, at + 0x16, 8); /* character cell */
     poke8(segment, at + 0x17, 16);
     poke8(segment, at + 0x18, mode->bpp == 4 ? 4 : 1); /* planes */
@@ -165,12 +167,12 @@ u16 vbe_mode_info(u16 number, u16 segment, u16 at)
         if (linear)
             poke_masks(segment, at + 0x36, mode->bpp);
     }
-    poke32(segment, at + 0x28, linear);
+    store32(segment, at + 0x28, linear);
     poke8(segment, at + 0x34, (u8)pages);
     if (linear) {
-        poke16(segment, at + 0x32, (u16)line);
+        store16(segment, at + 0x32, (u16)line);
         poke8(segment, at + 0x35, (u8)pages);
-        poke32(segment, at + 0x3e, MAX_PIXEL_CLOCK_HZ);
+        store32(segment, at + 0x3e, MAX_PIXEL_CLOCK_HZ);
     }
     return VBE_OK;
 }

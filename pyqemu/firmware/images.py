@@ -16,7 +16,7 @@ SYSTEM_DIRS = ("/usr/share/seabios", "/usr/share/qemu", "/usr/lib/ipxe/qemu")
 BIOS_GRANULE = 0x10000
 BIOS_LIMIT = 16 << 20
 OPTION_ROM_LIMIT = 0x20000
-DEFAULT_BIOS = "bios.bin"  # 128 KiB: what fits every board
+DEFAULT_BIOS = "pyqemu-bios.bin"  # ours; it fits every board
 
 
 def find_image(name: str, directories: Iterable[str] = ()) -> Path | None:

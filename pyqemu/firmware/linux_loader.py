@@ -6,20 +6,22 @@ Layout   real-mode part at 10000, command line at 20000, kernel at 100000; kerne
          disk lies as high as kernel and RAM allow. The option ROM moves all this there and jumps
 Units    bytes, physical addresses; setup_sects counts 512 bytes
 Errors   ConfigError in QEMU's wording for what cannot be read, is no kernel, or does not fit
-Missing  Multiboot and PVH kernels; device trees
+Missing  PVH kernels; device trees (Multiboot: multiboot_loader.py)
 """
 
 from __future__ import annotations
 
+import errno
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from pyqemu.core.errors import ConfigError
+from pyqemu.firmware.host_file import read_file
 
 SECTOR_BYTES = 512
 PAGE_BYTES = 4096
+KERNEL_LIMIT = 1 << 30  # a file with all its debugging symbols
 HEADER_MAGIC = b"HdrS"
 
 # Offsets in the setup header.
@@ -74,16 +76,20 @@ def load_linux(
     initrd: str | bytes | None = None,
     cmdline: str = "",
     *,
+    name: str = "(memory)",
     ram_below_4g: int,
     reserved: int = FIRMWARE_BYTES,
 ) -> LinuxImage:
     """Check a kernel and put it with its RAM disk and command line into fw_cfg.
 
-    Args: *kernel*, *initrd*: paths, or the contents. *ram_below_4g*, *reserved*: bytes of RAM below 4 GiB, and
-    how many of them at the top belong to the firmware. Raises ConfigError.
+    Args: *kernel*, *initrd*: paths, or the contents. *name*: what messages call a kernel given as contents.
+    *ram_below_4g*, *reserved*: bytes of RAM below 4 GiB, and how many of them at the top belong to the firmware.
+    Raises ConfigError.
     """
-    name = kernel if isinstance(kernel, str) else "(memory)"
-    image = _read(kernel, f"could not open kernel file '{name}'")
+    if isinstance(kernel, str):
+        name, image = kernel, read_kernel(kernel, ram_below_4g)
+    else:
+        image = kernel
     setup_bytes = _setup_bytes(image, name, has_initrd=initrd is not None)
     setup = bytearray(image[:setup_bytes])
     protocol = _u16(setup, VERSION)
@@ -105,7 +111,7 @@ def load_linux(
 
     initrd_address, disk = 0, b""
     if initrd is not None:
-        disk = _read(initrd, f"error reading initrd {initrd if isinstance(initrd, str) else '(memory)'}")
+        disk = read_initrd(initrd, ram_below_4g - reserved) if isinstance(initrd, str) else initrd
         initrd_address = _place_initrd(setup, protocol, len(disk), ram_below_4g - reserved)
         _check_overlap(kernel_address, len(image) - setup_bytes, initrd_address, len(disk), ram_below_4g)
         _put(setup, RAMDISK_IMAGE, 4, initrd_address)
@@ -119,21 +125,37 @@ def load_linux(
     return LinuxImage(protocol, setup_address, cmdline_address, kernel_address, initrd_address, len(disk))
 
 
-def _read(source: str | bytes, complaint: str) -> bytes:
-    if isinstance(source, bytes):
-        return source
+def read_kernel(path: str, ram: int) -> bytes:
+    """The file of ``-kernel``; of a pipe or device no more than *ram* bytes. Raises ConfigError."""
     try:
-        return Path(source).read_bytes()
+        return read_file(path, KERNEL_LIMIT, min(KERNEL_LIMIT, ram))
     except OSError as error:
-        raise ConfigError(f"{complaint}: {error.strerror}") from None
+        raise ConfigError(f"could not open kernel file '{path}': {error.strerror}") from None
+
+
+def read_initrd(path: str, room: int) -> bytes:
+    """The file of ``-initrd``, of at most *room* bytes. Raises ConfigError."""
+    try:
+        return read_file(path, max(room, 0))
+    except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise ConfigError(f"initrd is too large, cannot support.(max: {max(room - 1, 0)}, need more)") from None
+        raise ConfigError(f"error reading initrd {path}: {error.strerror}") from None
+
+
+def is_linux(image: bytes) -> bool:
+    """Whether the file has a Linux setup header."""
+    return image[MAGIC : MAGIC + 4] == HEADER_MAGIC
 
 
 def _setup_bytes(image: bytes, name: str, *, has_initrd: bool) -> int:
     """The size of the real-mode part of a file that is a kernel."""
-    if image[MAGIC : MAGIC + 4] != HEADER_MAGIC or _u16(image, VERSION) < 0x200:
+    if not is_linux(image) or _u16(image, VERSION) < 0x200:
         if has_initrd:
             raise ConfigError("linux kernel too old to load a ram disk", f"'{name}' has no Linux 2.00 boot header.")
-        raise ConfigError("invalid kernel header", f"'{name}' is not a Linux kernel (bzImage).")
+        raise ConfigError(
+            "invalid kernel header", f"'{name}' is neither a Linux kernel (bzImage) nor a Multiboot one."
+        )
     size = ((image[SETUP_SECTS] or 4) + 1) * SECTOR_BYTES
     if size > len(image) or len(image) < HEADER_END:
         raise ConfigError("invalid kernel header", f"'{name}' ends within its setup part.")
@@ -141,7 +163,7 @@ def _setup_bytes(image: bytes, name: str, *, has_initrd: bool) -> int:
         raise ConfigError("invalid kernel header", f"'{name}' has a setup part of {size} bytes.")
     if _u16(image, VERSION) >= 0x204:  # before, the field was 16 bits wide and meant nothing for large kernels
         missing = _u32(image, SYSSIZE) * 16 - (len(image) - size)
-        if missing > 0:
+        if missing >= 16:  # the last unit need not be full (Memtest86+)
             raise ConfigError("invalid kernel header", f"'{name}' is cut off: {missing} bytes are missing.")
     return size
 

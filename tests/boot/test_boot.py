@@ -1,6 +1,7 @@
 """Boots real guests: a table of guest, arguments, what must be seen, what is typed, and how it ends.
 
-Guests come from ``make guests``. Rows marked FULL belong to the long matrix (``make test-full``).
+Guests come from ``make guests``. Each row runs with our own firmware, the default; those named in WITH_SEABIOS also
+with Debian's. Rows marked FULL belong to the long matrix (``make test-full``).
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from pathlib import Path
 import pytest
 from emulator import Emulator
 
-SEABIOS = ("-bios", "bios-256k.bin")
-SEABIOS_128K = ("-bios", "bios.bin")
+SEABIOS = ("-bios", "bios-256k.bin", "-global", "VGA.romfile=vgabios-stdvga.bin")
+SEABIOS_128K = ("-bios", "bios.bin", "-global", "VGA.romfile=vgabios-stdvga.bin")
 DEBUG_EXIT = ("-device", "isa-debug-exit")
 LINUX = "console=ttyS0 nokaslr panic=-1"
 LINUX_BARE = f"{LINUX} acpi=off noapic nolapic"
@@ -69,8 +70,9 @@ ROOT_IS_DISK = (
 )
 USERLAND = (Sees("Linux version 6"), Sees("HELLO FROM USERLAND"), Sees("Power down"), Exits(0))
 USERLAND_NO_POWER = (Sees("Linux version 6"), Sees("HELLO FROM USERLAND"), Sees("System halted"))
-NO_BOOT = (Sees("SeaBIOS", 30), Sees(r"No bootable device\.", FIRMWARE_LIMIT_S))
+NO_BOOT = (Sees(r"SeaBIOS|pyqemu BIOS", 30), Sees(r"No bootable device\.", FIRMWARE_LIMIT_S))
 FIVE_BOOTS = (*(Sees(f"BOOT {number}", FIRMWARE_LIMIT_S) for number in range(1, 6)), Exits(39))
+PROMPT = (Sees(r"(ISO|SYS)LINUX (CD|DISK)"), Sees("boot: "), Types("linux\r"))
 HELLO = (Sees("HELLO FROM BOOT SECTOR", FIRMWARE_LIMIT_S), Exits(33))
 
 
@@ -80,14 +82,13 @@ def row(name: str, arguments: tuple[str, ...], *steps: Step, full: bool = False)
 
 def linux(bits: str, initrd: str, append: str = LINUX) -> tuple[str, ...]:
     kernel = ("-kernel", f"vmlinuz{bits}", "-initrd", f"{initrd}{bits}.gz", "-append", append)
-    return ("-nographic", "-no-reboot", *SEABIOS, *kernel)
+    return ("-nographic", "-no-reboot", *kernel)
 
 
-SERIAL = ("-nographic", *SEABIOS)
+SERIAL = ("-nographic",)
 
 BOOTS = [
-    row("seabios-256k", SERIAL, *NO_BOOT),
-    row("seabios-128k", ("-nographic", *SEABIOS_128K), *NO_BOOT),
+    row("nothing-to-boot", (*SERIAL, "-boot", "c"), *NO_BOOT),
     row("boot-sector", (*SERIAL, *DEBUG_EXIT, "hello.img"), *HELLO),
     row("four-kinds-of-reset", (*SERIAL, *DEBUG_EXIT, "reset.img"), *FIVE_BOOTS),
     row("no-reboot", (*SERIAL, "-no-reboot", "reset.img"), Sees("BOOT 1", FIRMWARE_LIMIT_S), Exits(0)),
@@ -103,14 +104,43 @@ BOOTS = [
     row("shell32-pae", linux("32pae", "shell"), *LOGIN, *LOOK_AND_LEAVE, full=True),
     row("cd64", (*SERIAL, "-no-reboot", "-cdrom", "cd64.iso"), *USERLAND, full=True),
     row("cd32", (*SERIAL, "-no-reboot", "-cdrom", "cd32.iso", "-boot", "d"), *USERLAND, full=True),
+    row("isolinux", (*SERIAL, "-no-reboot", "-cdrom", "isolinux.iso", "-boot", "d"), *PROMPT, *USERLAND),
+    row("syslinux", (*SERIAL, "-no-reboot", "-snapshot", "syslinux.img"), *PROMPT, *USERLAND),
+    row(
+        "syslinux-floppy",
+        (*SERIAL, *DEBUG_EXIT, "-snapshot", "-fda", "syslinux-floppy.img", "-boot", "a"),
+        Sees("SYSLINUX FLOPPY", FIRMWARE_LIMIT_S),
+        Sees("boot: ", FIRMWARE_LIMIT_S),
+        Types("hello\r"),
+        *HELLO,
+    ),
     row("cd-as-disk", (*SERIAL, "-no-reboot", "-snapshot", "cd32.iso"), *USERLAND, full=True),
     row("disk64-small", (*SERIAL, "-snapshot", "-m", "128", "disk64.img"), *LOGIN, *LOOK_AND_LEAVE, full=True),
     row("disk64-above-4g", (*SERIAL, "-snapshot", "-m", "4096", "disk64.img"), *LOGIN, *LOOK_AND_LEAVE, full=True),
-    row(
-        "disk32-128k", ("-nographic", *SEABIOS_128K, "-snapshot", "disk32.img"), *LOGIN, *LOOK_AND_LEAVE, full=True
-    ),
+    row("isapc", ("-M", "isapc", *SERIAL, *DEBUG_EXIT, "hello.img"), *HELLO),
     row("read64", (*linux("64", "read"), "-snapshot", "-hda", "read.img"), Sees("DD DONE"), Exits(0), full=True),
     row("read32", (*linux("32", "read"), "-snapshot", "-hda", "read.img"), Sees("DD DONE"), Exits(0), full=True),
+]
+
+# What SeaBIOS boots shows that the hardware is real, and not only what our own firmware makes of it.
+WITH_SEABIOS = {
+    *("nothing-to-boot", "boot-sector", "four-kinds-of-reset", "disk64", "disk32-pae", "kernel64", "kernel32"),
+    *("cd64", "cd32", "disk64-above-4g"),
+}
+BOOTS += [
+    pytest.param((*SEABIOS, *arguments), steps, id=f"{entry.id}-seabios", marks=entry.marks)
+    for entry in BOOTS
+    if entry.id in WITH_SEABIOS
+    for arguments, steps in [entry.values]
+] + [
+    row("nothing-to-boot-seabios-128k", (*SEABIOS_128K, *SERIAL), *NO_BOOT),
+    row(
+        "disk32-seabios-128k",
+        (*SEABIOS_128K, *SERIAL, "-snapshot", "disk32.img"),
+        *LOGIN,
+        *LOOK_AND_LEAVE,
+        full=True,
+    ),
 ]
 
 
@@ -138,7 +168,11 @@ def with_guests(arguments: tuple[str, ...], guest: Callable[..., Path]) -> list[
     def is_guest(word: str) -> bool:
         return word.endswith((".img", ".iso", ".gz", ".bin")) or word.startswith("vmlinuz")
 
-    return [str(guest(word)) if is_guest(word) else word for word in arguments]
+    def replaced(word: str) -> str:
+        key, equals, name = word.rpartition("=")
+        return f"{key}{equals}{guest(name)}" if is_guest(name) else word
+
+    return [replaced(word) for word in arguments]
 
 
 # What needs more than a row: files looked at afterwards, a screen, signals, two processes.
@@ -152,7 +186,7 @@ def serial_log(path: Path) -> tuple[str, ...]:
 def test_writes_reach_the_image_unless_snapshot(options, changed, guest, boot) -> None:  # type: ignore[no-untyped-def]
     image = guest("write.img", copy=True)
     before = image.read_bytes()
-    emulator = boot(*with_guests(SERIAL, guest), *DEBUG_EXIT, *options, image)
+    emulator = boot(*SERIAL, *DEBUG_EXIT, *options, image)
     emulator.wait("WROTE", FIRMWARE_LIMIT_S)
     assert emulator.exit_status(20) == 37
     after = before[:512] + b"\x5a" * 512 + before[1024:] if changed else before
@@ -163,7 +197,7 @@ def test_writes_reach_the_image_unless_snapshot(options, changed, guest, boot) -
 def test_image_of_odd_size_boots(size, tmp_path, guest, boot) -> None:  # type: ignore[no-untyped-def]
     image = tmp_path / "odd.img"
     image.write_bytes(guest("hello.img").read_bytes().ljust(size, b"\xe5"))
-    emulator = boot(*with_guests(SERIAL, guest), *DEBUG_EXIT, image)
+    emulator = boot(*SERIAL, *DEBUG_EXIT, image)
     emulator.wait("HELLO FROM BOOT SECTOR", FIRMWARE_LIMIT_S)
     assert emulator.exit_status(20) == 33
 
@@ -171,14 +205,14 @@ def test_image_of_odd_size_boots(size, tmp_path, guest, boot) -> None:  # type: 
 def test_floppy_boots(tmp_path, guest, boot) -> None:  # type: ignore[no-untyped-def]
     image = tmp_path / "floppy.img"
     image.write_bytes(guest("hello.img").read_bytes().ljust(1_474_560, b"\0"))
-    emulator = boot(*with_guests(SERIAL, guest), *DEBUG_EXIT, "-fda", image, "-boot", "a")
+    emulator = boot(*SERIAL, *DEBUG_EXIT, "-fda", image, "-boot", "a")
     emulator.wait("HELLO FROM BOOT SECTOR", FIRMWARE_LIMIT_S)
     assert emulator.exit_status(20) == 33
 
 
 def test_typed_keys_reach_the_guest_through_the_screen(tmp_path, guest, boot) -> None:  # type: ignore[no-untyped-def]
     log = tmp_path / "serial.log"
-    emulator = boot(*with_guests(SEABIOS, guest), *serial_log(log), *DEBUG_EXIT, "-snapshot", guest("keys.img"))
+    emulator = boot(*serial_log(log), *DEBUG_EXIT, "-snapshot", guest("keys.img"))
     emulator.wait_screen("KEYS", FIRMWARE_LIMIT_S)
     for key in "aZ1=?":
         emulator.type(key)
@@ -193,8 +227,9 @@ def test_typed_keys_reach_the_guest_through_the_screen(tmp_path, guest, boot) ->
     [("-cdrom", "grub-rescue-cdrom.iso", "-boot", "d"), ("-fda", "grub-rescue-floppy.img", "-boot", "a")],
     ids=["cd", "floppy"],
 )
-def test_grub_rescue_prompt(arguments, tmp_path, guest, boot) -> None:  # type: ignore[no-untyped-def]
-    words = with_guests((*SEABIOS, "-snapshot", *arguments), guest)
+@pytest.mark.parametrize("firmware", [(), SEABIOS], ids=["ours", "seabios"])
+def test_grub_rescue_prompt(arguments, firmware, tmp_path, guest, boot) -> None:  # type: ignore[no-untyped-def]
+    words = with_guests((*firmware, "-snapshot", *arguments), guest)
     emulator = boot(*words, *serial_log(tmp_path / "serial.log"))
     emulator.wait_screen("GNU GRUB[^$]*Microsoft Windows", FIRMWARE_LIMIT_S)
     emulator.type("c")
@@ -203,8 +238,17 @@ def test_grub_rescue_prompt(arguments, tmp_path, guest, boot) -> None:  # type: 
     emulator.wait_screen(r"(?m)^ *two-words$", 30)
 
 
+def test_ipxe_rom_shows_its_prompt(tmp_path, guest, boot) -> None:  # type: ignore[no-untyped-def]
+    emulator = boot(*serial_log(tmp_path / "serial.log"), "-option-rom", guest("ipxe.bin"))
+    emulator.wait_screen("Ctrl-B", FIRMWARE_LIMIT_S)
+    emulator.type("\x02")
+    emulator.wait_screen(r"(?m)^ *iPXE>", 30)
+    emulator.type("echo two$" + "{unset}-words\n")
+    emulator.wait_screen(r"(?m)^ *two-words$", 30)
+
+
 def test_sigterm_ends_with_0_and_restores_the_terminal(guest, boot) -> None:  # type: ignore[no-untyped-def]
-    emulator = boot(*with_guests(SERIAL, guest), guest("idle.img"))
+    emulator = boot(*SERIAL, guest("idle.img"))
     emulator.wait("IDLE", FIRMWARE_LIMIT_S)
     assert emulator.terminal_settings() != emulator.settings, "raw mode: keys must go to the guest one by one"
     emulator.signal(signal.SIGTERM)
@@ -214,16 +258,16 @@ def test_sigterm_ends_with_0_and_restores_the_terminal(guest, boot) -> None:  # 
 
 def test_second_process_on_the_same_image_is_refused(guest, boot) -> None:  # type: ignore[no-untyped-def]
     image = guest("idle.img", copy=True)
-    first = boot(*with_guests(SERIAL, guest), image)
+    first = boot(*SERIAL, image)
     first.wait("IDLE", FIRMWARE_LIMIT_S)
-    second = boot(*with_guests(SERIAL, guest), image)
+    second = boot(*SERIAL, image)
     assert second.exit_status(20) == 1
     assert 'Failed to get "write" lock' in second.errors
     assert first.process.poll() is None
 
 
 def test_idle_guest_uses_no_processor_time(guest, boot) -> None:  # type: ignore[no-untyped-def]
-    emulator = boot(*with_guests(SERIAL, guest), guest("idle.img"))
+    emulator = boot(*SERIAL, guest("idle.img"))
     emulator.wait("IDLE", FIRMWARE_LIMIT_S)
     before = emulator.cpu_seconds()
     emulator.drain(3)
@@ -237,5 +281,5 @@ def test_files_written_in_the_guest_are_there_after_a_boot(guest, boot) -> None:
         ("echo kept > /root/file; sha256sum /bin/busybox > /root/sum\n", "/root # "),
         ("cat /root/file; sha256sum -c /root/sum\n", r"kept\n/bin/busybox: OK"),
     ]:
-        emulator = boot(*with_guests(SERIAL, guest), image)
+        emulator = boot(*SERIAL, image)
         play(emulator, *LOGIN, Types(commands), Sees(expected, 30), Types("poweroff\n"), Exits(0, 60))

@@ -13,8 +13,11 @@
         .equ    SECTORS, 4096
 
 _start: cli
+        mov     %es, %bx                        # ES:DI is the Plug and Play header
         xor     %ax, %ax
         mov     %ax, %ds
+        mov     %bx, boot_es
+        mov     %di, boot_di
         mov     %ax, %es
         mov     %ax, %ss
         mov     $0x7c00, %sp
@@ -32,6 +35,10 @@ _start: cli
 dead:   hlt
         jmp     dead
 drive:  .byte   0
+boot_es:
+        .word   0
+boot_di:
+        .word   0
         .org    510
         .word   0xaa55
 
@@ -109,6 +116,33 @@ tests:  check   memory_map
         check   delay
         check   mouse
         check   registers
+        check   pnp_header
+        check   no_memory_manager
+        check   pci_32_entry
+        check   pci_routing
+        check   tables
+        check   serial_status
+        check   no_serial_port
+        check   printer_status
+        check   event_wait
+        check   alarm
+        check   set_time
+        check   keyboard_intercept
+        check   keyboard_functions
+        check   disk_status
+        check   seek_and_verify
+        check   lock_fixed_disk
+        check   wrapping_read
+        check   short_flat_packet
+        check   flat_read
+        check   flat_read_below_1_mib
+        check   flat_write
+        check   flat_past_4_gib
+        check   short_parameters
+        check   no_emulation
+        check   interrupt_vectors
+        check   apm
+        check   boot_registers
         .word   0
 
 fail:   stc
@@ -212,8 +246,8 @@ read_packet:
         jc      fail
         cmp     $0xaa55, %bx
         jne     fail
-        test    $1, %cl
-        jz      fail
+        cmp     $0x0f, %cx                      # packets, locks, parameters, 64-bit addresses
+        jne     fail
         movw    $9, count
         movw    $BUFFER + 1, buffer             # not aligned: no DMA
         movl    $1000, lba
@@ -608,5 +642,553 @@ registers:
 8:      pop     %gs
         pop     %fs
         jmp     fail
+
+
+# The structure that starts with EAX, at 16 bytes, in segment F000 -> ES:DI; CX bytes of it sum to 0.
+find_structure:
+        mov     $0xf000, %bx
+        mov     %bx, %es
+        xor     %di, %di
+1:      cmp     %eax, %es:(%di)
+        je      2f
+        add     $16, %di
+        jnz     1b
+        jmp     fail
+2:      push    %di
+        xor     %al, %al
+3:      add     %es:(%di), %al
+        inc     %di
+        loop    3b
+        pop     %di
+        test    %al, %al
+        jnz     fail
+        jmp     pass
+
+pnp_header:
+        mov     $0x506e5024, %eax               # "$PnP"
+        mov     $33, %cx
+        call    find_structure
+        jc      fail
+        cmpb    $0x10, %es:4(%di)
+        jne     fail
+        cmpb    $33, %es:5(%di)
+        jne     fail
+        push    $0xf000                         # the real-mode entry refuses what it does not have
+        push    $0x1234
+        lcall   *%es:0xd(%di)
+        add     $4, %sp
+        cmp     $0x82, %ax
+        jne     fail
+        jmp     pass
+
+boot_registers:
+        mov     boot_es, %es
+        mov     boot_di, %di
+        cmpl    $0x506e5024, %es:(%di)
+        jne     fail
+        jmp     pass
+
+no_memory_manager:                              # it ends with power-on
+        mov     $0x4d4d5024, %eax               # "$PMM"
+        mov     $16, %cx
+        call    find_structure
+        jnc     fail
+        jmp     pass
+
+        .balign 8
+flat:   .quad   0
+        .quad   0x00cf9b000000ffff
+        .quad   0x00cf93000000ffff
+        .quad   0x00009b000000ffff
+        .quad   0x000093000000ffff
+flat_pointer:
+        .word   flat_pointer - flat - 1
+        .long   flat
+entry:  .long   0
+        .word   8
+result: .long   0
+
+pci_32_entry:                                   # the directory finds $PCI; its services see the host bridge
+        mov     $0x5f32335f, %eax               # "_32_"
+        mov     $16, %cx
+        call    find_structure
+        jc      fail
+        mov     %es:4(%di), %eax
+        mov     %eax, entry
+        movl    $0, result
+        cli
+        lgdt    flat_pointer
+        mov     %cr0, %eax
+        or      $1, %al
+        mov     %eax, %cr0
+        ljmp    $8, $1f
+        .code32
+1:      mov     $16, %eax
+        mov     %eax, %ds
+        mov     %eax, %es
+        mov     %esp, %esi
+        mov     %eax, %ss
+        movzwl  %si, %esp
+        mov     $0x49435024, %eax               # "$PCI"
+        xor     %ebx, %ebx
+        lcall   *entry
+        test    %al, %al
+        jnz     2f
+        add     %edx, %ebx
+        mov     %ebx, entry
+        mov     $0xb101, %eax
+        lcall   *entry
+        jc      2f
+        test    %ah, %ah
+        jnz     2f
+        cmp     $0x20494350, %edx
+        jne     2f
+        mov     $0xb10a, %eax
+        xor     %ebx, %ebx
+        xor     %edi, %edi
+        lcall   *entry
+        jc      2f
+        mov     %ecx, result
+        mov     $0x5a5a5a5a, %eax               # no such service
+        mov     $0, %ebx
+        movl    $0, entry
+2:      ljmp    $24, $3f
+        .code16
+3:      mov     $32, %ax
+        mov     %ax, %ds
+        mov     %ax, %es
+        mov     %ax, %ss
+        mov     %cr0, %eax
+        and     $0xfe, %al
+        mov     %eax, %cr0
+        ljmp    $0, $4f
+4:      xor     %ax, %ax
+        mov     %ax, %ds
+        mov     %ax, %es
+        mov     %ax, %ss
+        sti
+        cmpl    $0x12378086, result
+        jne     fail
+        jmp     pass
+
+pci_routing:                                    # too small a buffer, then one that fits
+        movw    $4, BUFFER
+        movw    $BUFFER + 8, BUFFER + 2
+        movw    $0, BUFFER + 4
+        mov     $0xb10e, %ax
+        mov     $BUFFER, %di
+        int     $0x1a
+        jnc     fail
+        cmp     $0x89, %ah
+        jne     fail
+        movw    BUFFER, %cx                     # the size that is needed
+        cmp     $16, %cx
+        jb      fail
+        mov     $0xb10e, %ax
+        mov     $BUFFER, %di
+        int     $0x1a
+        jc      fail
+        cmp     %cx, BUFFER
+        jne     fail
+        cmpb    $8, BUFFER + 8 + 1              # device 1
+        jne     fail
+        jmp     pass
+
+tables: mov     $0x52495024, %eax               # "$PIR"
+        mov     $32 + 6 * 16, %cx
+        call    find_structure
+        jc      fail
+        mov     $0x5f4d535f, %eax               # "_SM_"
+        mov     $31, %cx
+        call    find_structure
+        jc      fail
+        cmpl    $0x494d445f, %es:16(%di)        # "_DMI"
+        jne     fail
+        mov     $0x20445352, %eax               # "RSD "
+        mov     $20, %cx
+        call    find_structure
+        jc      fail
+        jmp     pass
+
+serial_status:
+        mov     $3, %ah
+        mov     $0, %dx
+        int     $0x14
+        test    $0x60, %ah                      # the transmitter is empty
+        jz      fail
+        test    $0x80, %ah
+        jnz     fail
+        jmp     pass
+
+no_serial_port:
+        mov     $0x0141, %ax
+        mov     $3, %dx
+        int     $0x14
+        test    $0x80, %ah
+        jz      fail
+        mov     $0x0141, %ax
+        mov     $0xffff, %dx
+        int     $0x14
+        test    $0x80, %ah
+        jz      fail
+        jmp     pass
+
+printer_status:
+        mov     $1, %ah
+        mov     $0, %dx
+        int     $0x17
+        mov     $2, %ah
+        mov     $0, %dx
+        int     $0x17
+        test    $1, %ah                         # no time-out
+        jnz     fail
+        mov     $2, %ah
+        mov     $2, %dx
+        int     $0x17
+        test    $1, %ah                         # no third printer
+        jz      fail
+        jmp     pass
+
+event_wait:                                     # the flag comes by itself, and a second wait is refused
+        movb    $0, BUFFER
+        mov     $0x8300, %ax
+        mov     $0, %cx
+        mov     $20000, %dx
+        mov     $BUFFER, %bx
+        int     $0x15
+        jc      fail
+        mov     $0x8300, %ax
+        mov     $BUFFER + 1, %bx
+        int     $0x15
+        jnc     fail
+        mov     $100, %cx
+1:      hlt
+        testb   $0x80, BUFFER
+        jnz     pass
+        loop    1b
+        jmp     fail
+
+alarm_rings:
+        incw    %cs:alarms
+        iret
+alarms: .word   0
+
+alarm:  movw    $alarm_rings, 0x4a * 4          # FFh: at any hour, minute and second
+        movw    $0, 0x4a * 4 + 2
+        mov     $6, %ah
+        mov     $0xffff, %cx
+        mov     $0xff, %dh
+        int     $0x1a
+        jc      fail
+        mov     $6, %ah                         # one is set
+        int     $0x1a
+        jnc     fail
+        mov     $60, %cx
+1:      hlt
+        cmpw    $0, alarms
+        jne     2f
+        loop    1b
+        jmp     fail
+2:      mov     $7, %ah
+        int     $0x1a
+        jc      fail
+        jmp     pass
+
+set_time:
+        mov     $3, %ah
+        mov     $0x1258, %cx
+        mov     $0x3000, %dx
+        int     $0x1a
+        mov     $5, %ah
+        mov     $0x1999, %cx
+        mov     $0x1231, %dx
+        int     $0x1a
+        mov     $2, %ah
+        int     $0x1a
+        jc      fail
+        cmp     $0x1258, %cx
+        jne     fail
+        mov     $4, %ah
+        int     $0x1a
+        jc      fail
+        cmp     $0x1999, %cx
+        jne     fail
+        cmp     $0x1231, %dx
+        jne     fail
+        jmp     pass
+
+keyboard_intercept:
+        mov     $0x4f1e, %ax
+        stc
+        int     $0x15
+        jnc     fail                            # nobody has taken the key
+        cmp     $0x1e, %al
+        jne     fail
+        jmp     pass
+
+keyboard_functions:
+        mov     $9, %ah
+        int     $0x16
+        test    $0x20, %al                      # functions 10h-12h
+        jz      fail
+1:      mov     $0x11, %ah                      # empty the buffer
+        int     $0x16
+        jz      2f
+        mov     $0x10, %ah
+        int     $0x16
+        jmp     1b
+2:      mov     $5, %ah                         # a grey key is for the new functions, the old ones hide its mark
+        mov     $0x48e0, %cx
+        int     $0x16
+        mov     $0x11, %ah
+        int     $0x16
+        jz      fail
+        cmp     $0x48e0, %ax
+        jne     fail
+        mov     $0, %ah
+        int     $0x16
+        cmp     $0x4800, %ax
+        jne     fail
+        mov     $5, %ah                         # F11 does not exist for the old ones
+        mov     $0x8500, %cx
+        int     $0x16
+        mov     $1, %ah
+        int     $0x16
+        jnz     fail
+        jmp     pass
+
+disk_status:
+        mov     $0x0201, %ax
+        mov     $BUFFER, %bx
+        mov     $0, %cx                         # no such sector
+        mov     $0, %dh
+        mov     drive, %dl
+        int     $0x13
+        jnc     fail
+        mov     %ah, %bl
+        mov     $1, %ah
+        mov     drive, %dl
+        int     $0x13
+        cmp     %bl, %ah
+        jne     fail
+        mov     $1, %ah                         # asking takes it back
+        mov     drive, %dl
+        int     $0x13
+        jc      fail
+        test    %ah, %ah
+        jnz     fail
+        jmp     pass
+
+seek_and_verify:
+        mov     $0x0c, %ah
+        mov     $1, %cx
+        mov     drive, %dl
+        mov     $0, %dh
+        int     $0x13
+        jc      fail
+        mov     $0x0404, %ax
+        mov     $1, %cx
+        mov     drive, %dl
+        int     $0x13
+        jc      fail
+        movw    $4, count
+        movl    $100, lba
+        mov     $0x44, %ah
+        call    extended
+        jc      fail
+        movl    $SECTORS, lba
+        mov     $0x47, %ah
+        call    extended
+        jnc     fail
+        jmp     pass
+
+lock_fixed_disk:
+        mov     $0x46, %ah                      # cannot be ejected
+        mov     drive, %dl
+        int     $0x13
+        jnc     fail
+        cmp     $0xb2, %ah
+        jne     fail
+        jmp     pass
+
+wrapping_read:                                  # past FFFF:FFFF: nothing must be moved
+        movl    $0x12345678, 0x500
+        movw    $200, count
+        movl    $200, lba
+        movw    $0, buffer
+        movw    $0xf800, buffer + 2
+        mov     $0x42, %ah
+        call    extended
+        movw    $0, buffer + 2
+        jnc     fail
+        cmp     $9, %ah
+        jne     fail
+        cmpw    $0, count
+        jne     fail
+        cmpl    $0x12345678, 0x500
+        jne     fail
+        jmp     pass
+
+short_flat_packet:                              # a pointer of FFFF:FFFF needs a packet of 24 bytes
+        movw    $1, count
+        movl    $0xffffffff, buffer
+        mov     $0x42, %ah
+        call    extended
+        movl    $0, buffer
+        jnc     fail
+        jmp     pass
+
+flat_packet:
+        .byte   24, 0
+        .word   9                               # sectors
+        .long   0xffffffff
+        .quad   1000                            # the first
+flat_address:
+        .quad   0
+flat_call:
+        movw    $9, flat_packet + 2
+        mov     drive, %dl
+        mov     $flat_packet, %si
+        int     $0x13
+        ret
+flat_move:                                      # 9 sectors from EBX to EDX, addresses below 16 MiB
+        mov     %ebx, flat_table + 18
+        mov     %edx, flat_table + 26
+        movb    $0x93, flat_table + 21
+        movb    $0x93, flat_table + 29
+        mov     $flat_table, %si
+        mov     $9 * 256, %cx
+        mov     $0x87, %ah
+        int     $0x15
+        ret
+flat_table:
+        .zero   16
+        .quad   0xffff, 0xffff
+        .zero   16
+
+flat_read:
+        movl    $0x2345f0, flat_address
+        movl    $0, flat_address + 4
+        mov     $0x42, %ah
+        call    flat_call
+        jc      fail
+        cmpw    $9, flat_packet + 2
+        jne     fail
+        mov     $0x2345f0, %ebx
+        mov     $BUFFER, %edx
+        call    flat_move
+        jc      fail
+flat_verdict:
+        mov     $BUFFER, %di
+        mov     $1000, %ax
+1:      mov     $256, %cx
+        repe    scasw
+        jne     fail
+        inc     %ax
+        cmp     $1009, %ax
+        jne     1b
+        jmp     pass
+
+flat_read_below_1_mib:
+        mov     $BUFFER, %di
+        mov     $9 * 256, %cx
+        xor     %ax, %ax
+        rep     stosw
+        movl    $BUFFER, flat_address
+        mov     $0x42, %ah
+        call    flat_call
+        jc      fail
+        jmp     flat_verdict
+
+flat_write:                                     # what flat_read has left at 2345F0, to other sectors
+        movl    $0x2345f0, flat_address
+        movl    $3000, flat_packet + 8
+        mov     $0x4300, %ax
+        call    flat_call
+        movl    $1000, flat_packet + 8
+        jc      fail
+        movw    $9, count
+        movw    $BUFFER, buffer
+        movl    $3000, lba
+        call    extended_read
+        jc      fail
+        jmp     flat_verdict
+
+flat_past_4_gib:
+        movl    $0xfffffe00, flat_address
+        mov     $0x42, %ah
+        call    flat_call
+        jnc     fail
+        movl    $0x200000, flat_address
+        movl    $1, flat_address + 4
+        mov     $0x42, %ah
+        call    flat_call
+        movl    $0, flat_address + 4
+        jnc     fail
+        cmpw    $0, flat_packet + 2
+        jne     fail
+        jmp     pass
+
+short_parameters:                               # no more is written than there is room for
+        movl    $0xa5a5a5a5, BUFFER + 26
+        movw    $26, BUFFER
+        mov     $0x48, %ah
+        mov     drive, %dl
+        mov     $BUFFER, %si
+        int     $0x13
+        jc      fail
+        cmpl    $0xa5a5a5a5, BUFFER + 26
+        jne     fail
+        movw    $25, BUFFER
+        mov     $0x48, %ah
+        mov     drive, %dl
+        int     $0x13
+        jnc     fail
+        jmp     pass
+
+no_emulation:
+        mov     $0x4b01, %ax
+        mov     drive, %dl
+        mov     $BUFFER, %si
+        int     $0x13
+        jnc     fail
+        jmp     pass
+
+interrupt_vectors:                              # every vector to 1Ch leads to code that comes back
+        int     $0x05
+        int     $0x1b
+        int     $0x1c
+        mov     $0, %si
+        mov     $0x1d, %cx
+1:      cmpl    $0, (%si)
+        je      fail
+        add     $4, %si
+        loop    1b
+        jmp     pass
+
+apm:    mov     $0x5300, %ax
+        mov     $0, %bx
+        int     $0x15
+        jc      fail
+        cmp     $0x504d, %bx
+        jne     fail
+        mov     $0x5304, %ax                    # not connected
+        mov     $0, %bx
+        int     $0x15
+        jnc     fail
+        mov     $0x5301, %ax
+        mov     $0, %bx
+        int     $0x15
+        jc      fail
+        mov     $0x5307, %ax                    # an unknown device
+        mov     $0x0999, %bx
+        mov     $3, %cx
+        int     $0x15
+        jnc     fail
+        mov     $0x530a, %ax
+        mov     $1, %bx
+        int     $0x15
+        jc      fail
+        jmp     pass
 
         .section .rodata

@@ -5,103 +5,23 @@ Needs gcc and binutils for x86; the emulator runs as a process, as a user starts
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import struct
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from bios_guest import ALL_DONE, BIOS, BLOCK, HERE, RAM_MIB, SECTOR, assemble, boot_sector, disk, run
 
-HERE = Path(__file__).resolve().parent
-CHECKOUT = HERE.parents[1]
-BIOS = Path(os.environ.get("PYQEMU_TEST_BIOS") or CHECKOUT / "firmware" / "images" / "pyqemu-bios.bin")
-SECTOR, BLOCK = 512, 2048
 DISK_SECTORS = 4096
-RAM_MIB = 64
-ALL_DONE = 0x10 * 2 + 1
 SERVICES = re.findall(r"^(?:tests:)?\s+check\s+(\w+)$", (HERE / "services.S").read_text(), re.M)
 
 pytestmark = pytest.mark.skipif(not BIOS.exists() or not shutil.which("gcc"), reason="needs the BIOS image and gcc")
 
-HELLO = """
-        .code16
-        .globl _start
-_start: mov $text - _start + 0x7c00, %si
-        xor %ax, %ax
-        mov %ax, %ds
-1:      lodsb
-        test %al, %al
-        jz 2f
-        mov $0x3f8, %dx
-        out %al, %dx
-        jmp 1b
-2:      mov $0x501, %dx
-        mov $0x10, %al
-        out %al, %dx
-3:      hlt
-        jmp 3b
-text:   .asciz "HELLO\\n"
-        .org 510
-        .word 0xaa55
-"""
-
-
-def assemble(source: Path, out: Path, *options: str) -> bytes:
-    part = out.with_suffix(".o")
-    subprocess.run(["gcc", "-m32", "-c", *options, "-o", part, source], check=True)
-    link = ["ld", "-m", "elf_i386", "-Ttext", "0x7c00", "-e", "0x7c00", "--oformat", "binary", "-N"]
-    subprocess.run([*link, "-o", out, part], check=True)
-    return out.read_bytes()
-
-
-def emulator(*arguments: str | Path) -> list[str]:
-    override = os.environ.get("PYQEMU_BOOT_COMMAND")
-    command = override.split() if override else [sys.executable, "-m", "pyqemu", "-M", "pc-1.0"]
-    options = ["-m", RAM_MIB, "-bios", BIOS, "-nographic", "-device", "isa-debug-exit,iobase=0x501", *arguments]
-    return [*command, *map(str, options)]
-
-
-def run(*arguments: str | Path, stop: str = "", seconds: float = 30) -> tuple[str, int | None]:
-    """Output and exit status; with *stop*, until that text has come (then the status is None)."""
-    process = subprocess.Popen(
-        emulator(*arguments),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        cwd=CHECKOUT,
-    )
-    assert process.stdout
-    os.set_blocking(process.stdout.fileno(), False)
-    text = ""
-    try:
-        for _ in range(int(seconds * 20)):
-            text += (process.stdout.read() or b"").decode("latin-1")
-            if stop and stop in text:
-                return text, None
-            try:
-                status = process.wait(0.05)
-            except subprocess.TimeoutExpired:
-                continue
-            return text + (process.stdout.read() or b"").decode("latin-1"), status
-        pytest.fail(f"no end within {seconds} s:\n{text}")
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
-def disk(path: Path) -> str:
-    return f"file={path},format=raw,if=ide,snapshot=on"
-
 
 @pytest.fixture(scope="module")
 def hello(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    folder = tmp_path_factory.mktemp("hello")
-    (folder / "hello.S").write_text(HELLO)
-    return assemble(folder / "hello.S", folder / "hello.bin")
+    return boot_sector(tmp_path_factory.mktemp("hello"), 'say "HELLO"\nleave')
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +56,13 @@ def test_sector_without_signature_is_passed_over(tmp_path: Path, hello: bytes) -
     text, status = run("-drive", disk(tmp_path / "first.img"), "-drive", disk(tmp_path / "second.img"))
     assert "not a bootable disk" in text
     assert status == ALL_DONE and "HELLO" in text
+
+
+def test_byte_that_came_before_power_on_is_a_key(tmp_path: Path) -> None:
+    read = "mov $0, %ah\nint $0x16\nmov $0x3f8, %dx\nout %al, %dx\n"
+    (tmp_path / "disk.img").write_bytes(boot_sector(tmp_path, f'say "TYPED "\n{read}{read}say " END"\nleave'))
+    text, status = run("-drive", disk(tmp_path / "disk.img"), keys=(("", b"pq"),))
+    assert status == ALL_DONE and "TYPED pq END" in text
 
 
 def test_nothing_to_boot(tmp_path: Path) -> None:
@@ -182,6 +109,107 @@ def test_cd_with_emulation(tmp_path: Path, hello: bytes, media: int) -> None:
     assert status == ALL_DONE and "HELLO" in text
 
 
+READ_ON = """
+        mov     $8, %ah
+        push    %dx
+        int     $0x13
+        jc      stop
+        cmp     $LAST, %cx
+        jne     stop
+        pop     %dx
+        push    %ds
+        pop     %es
+        mov     $0x0204, %ax                    # sectors 2 to 5: across blocks of the CD
+        mov     $0x8000, %bx
+        mov     $2, %cx
+        mov     $0, %dh
+        int     $0x13
+        jc      stop
+        cmpw    $0x0202, 0x8000
+        jne     stop
+        cmpw    $0x0505, 0x87fe
+        jne     stop
+        say     "READ"
+        leave
+        jmp     stop
+"""
+
+
+@pytest.mark.parametrize(
+    ("media", "last"), [(1, 0x4F0F), (2, 0x4F12), (3, 0x4F24), (4, 0x0309)], ids=["1.2", "1.44", "2.88", "disk"]
+)
+def test_emulated_drive_is_read_by_int_13h(tmp_path: Path, media: int, last: int) -> None:
+    sector = bytearray(boot_sector(tmp_path, READ_ON.replace("LAST", hex(last))))
+    sector[451:454] = 1, 9, 3  # where a first partition ends: head, sector, cylinder
+    image = cd_image(bytes(sector), media=media)
+    for number in range(2, 6):
+        at = 20 * BLOCK + (number - 1) * SECTOR
+        image[at : at + SECTOR] = bytes([number]) * SECTOR
+    (tmp_path / "cd.iso").write_bytes(image)
+    text, status = run("-cdrom", tmp_path / "cd.iso", "-boot", "d")
+    assert status == ALL_DONE and "READ" in text
+
+
+INITIATE = """
+        mov     $0x4c00, %ax                    # an image that is not there: it comes back
+        movl    $9999, lba
+        mov     $packet, %si
+        int     $0x13
+        jnc     stop
+        movl    $21, lba
+        mov     $0x4a00, %ax                    # a floppy, without boot
+        int     $0x13
+        jc      stop
+        say     "EMULATED "
+        mov     $0x0201, %ax                    # its first sector
+        mov     $0x8000, %bx
+        mov     $1, %cx
+        xor     %dx, %dx
+        int     $0x13
+        jc      stop
+        cmpw    $0xaa55, 0x81fe
+        jne     stop
+        mov     $0x4b01, %ax
+        mov     $0, %dl
+        mov     $0x9000, %si
+        int     $0x13
+        jc      stop
+        cmpb    $2, 0x9001
+        jne     stop
+        mov     $0x4d00, %ax
+        mov     $command, %si
+        int     $0x13
+        jc      stop
+        cmpw    $0xaa55, 0xa01e
+        jne     stop
+        say     "CATALOGUE "
+        mov     $0x4b00, %ax
+        mov     $0x7f, %dl
+        mov     $0x9000, %si
+        int     $0x13
+        jc      stop
+        mov     $0x4c00, %ax
+        mov     $packet, %si
+        int     $0x13
+        jmp     stop
+packet: .byte   0x13, 2, 0, 0                   # 1.44 MB
+lba:    .long   21
+        .word   2, 0, 0, 1                      # third IDE unit; load segment, sectors
+        .byte   0, 0, 0
+command:
+        .byte   8, 1
+        .word   0xa000, 0, 0
+"""
+
+
+def test_emulation_is_started_by_function_4c(tmp_path: Path, hello: bytes) -> None:
+    image = cd_image(boot_sector(tmp_path, INITIATE, "initiate"))
+    image[21 * BLOCK : 21 * BLOCK + len(hello)] = hello
+    (tmp_path / "cd.iso").write_bytes(image)
+    text, status = run("-cdrom", tmp_path / "cd.iso", "-boot", "d")
+    assert status == ALL_DONE and "EMULATED CATALOGUE HELLO" in text, text
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -215,8 +243,8 @@ def test_damaged_option_rom_is_skipped(tmp_path: Path, hello: bytes, size: int, 
     assert length == 0 or "skipped" in text
 
 
-def test_image_is_128_kib_with_reset_vector() -> None:
+def test_image_is_256_kib_with_reset_vector() -> None:
     image = BIOS.read_bytes()
-    assert len(image) == 128 << 10
+    assert len(image) == 256 << 10
     assert image[-16] == 0xEA and image[-2] == 0xFC
     assert sum(image) & 0xFF == 0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,17 @@ def load(
 ) -> tuple[Items, LinuxImage]:
     items = Items()
     return items, load_linux(items, image, initrd, cmdline, ram_below_4g=ram)
+
+
+@pytest.mark.parametrize(("bytes_there", "good"), [(32, True), (17, True), (16, False)])
+def test_the_last_of_the_units_that_the_header_counts_need_not_be_full(bytes_there: int, good: bool) -> None:
+    image = bytearray(kernel()[: 5 * 512] + bytes(bytes_there))
+    image[0x1F4:0x1F8] = (2).to_bytes(4, "little")
+    if good:
+        assert len(load(bytes(image))[0][0x11]) == bytes_there
+    else:
+        with pytest.raises(ConfigError, match="invalid kernel header"):
+            load(bytes(image))
 
 
 def field(items: Items, offset: int, size: int) -> int:
@@ -166,6 +179,31 @@ def test_too_large_for_ram() -> None:
         load(kernel() + bytes(2 * MIB), bytes(1 * MIB), ram=4 * MIB)
     with pytest.raises(ConfigError, match="kernel is too large"):
         load(kernel() + bytes(2 * MIB), ram=2 * MIB)
+
+
+def test_no_more_is_read_than_ram_holds() -> None:
+    with pytest.raises(ConfigError, match=r"initrd is too large, cannot support.\(max: .*, need more\)"):
+        load_linux(Items(), kernel(), "/dev/zero", ram_below_4g=16 * MIB)
+    with pytest.raises(ConfigError, match="could not open kernel file '/dev/zero': File too large"):
+        load_linux(Items(), "/dev/zero", ram_below_4g=16 * MIB)
+
+
+def test_pipes_are_read_if_somebody_writes(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for files in ((str(pipe),), (kernel(), str(pipe))):
+        with pytest.raises(ConfigError, match=r"pipe.*: Nobody writes to this pipe"):
+            load_linux(Items(), *files, ram_below_4g=MIB)
+    end = os.open(pipe, os.O_RDWR)
+    threading.Timer(0.1, lambda: (os.write(end, b"disk"), os.close(end))).start()
+    assert load_linux(Items(), kernel(), str(pipe), ram_below_4g=16 * MIB).initrd_bytes == 4
+
+
+def test_directories_are_no_files(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"could not open kernel file .*: Is a directory"):
+        load_linux(Items(), str(tmp_path), ram_below_4g=MIB)
+    with pytest.raises(ConfigError, match=r"error reading initrd .*: Is a directory"):
+        load_linux(Items(), kernel(), str(tmp_path), ram_below_4g=MIB)
 
 
 def test_command_line_has_a_limit() -> None:

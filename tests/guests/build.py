@@ -16,6 +16,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ import grub
 import initramfs
 import linux
 import packages
+import syslinux
+import tools
 
 HERE = Path(__file__).resolve().parent
 OUT = Path(os.environ.get("PYQEMU_GUESTS") or HERE.parent.parent / ".cache" / "guests")
@@ -61,7 +64,9 @@ KERNELS = {
     "32": Kernel("linux-image-686", "i386"),
     "32pae": Kernel("linux-image-686-pae", "i386"),
 }
-TOOLS = ["grub-pc-bin", "grub-rescue-pc", "seabios"]
+LOADERS = ["grub-pc-bin", "grub-rescue-pc", "grub-common", "seabios", "ipxe-qemu"]
+SYSLINUX = ["isolinux", "syslinux", "syslinux-common"]
+SYSLINUX_DISK_MIB = 40
 
 
 @dataclass
@@ -81,7 +86,7 @@ class Guest:
         return digest.hexdigest()[:16]
 
 
-def linux_guests(label: str, kernel: Kernel, grub_modules: Path, tools: list[Path]) -> dict[str, Guest]:
+def linux_guests(label: str, kernel: Kernel, grub_modules: Path, loader: list[Path]) -> dict[str, Guest]:
     """All guests of one kernel: image, initramfs files, GRUB disk and CD."""
     disk_label = "32" if label == "32pae" else label
     parts = list(kernel.files.values())
@@ -111,10 +116,10 @@ def linux_guests(label: str, kernel: Kernel, grub_modules: Path, tools: list[Pat
         guests |= {
             f"initrd{label}.gz": Guest(parts, pack(lambda: linux.bench(kernel.busybox()))),
             f"read{label}.gz": Guest(parts, pack(lambda: linux.reader(kernel.busybox(), kernel.modules()))),
-            f"cd{label}.iso": Guest(parts + tools, make_cd),
+            f"cd{label}.iso": Guest(parts + loader, make_cd),
         }
     if label != "32":
-        guests[f"disk{disk_label}.img"] = Guest(parts + tools, make_disk)
+        guests[f"disk{disk_label}.img"] = Guest(parts + loader, make_disk)
     return guests
 
 
@@ -124,6 +129,46 @@ def rescue_guests(package: Path) -> dict[str, Guest]:
         return Guest([package], lambda out: put(out, packages.read(package, path)[path]))
 
     return {name: copy(name) for name in ("grub-rescue-cdrom.iso", "grub-rescue-floppy.img")}
+
+
+def graphical_guests(common: Path, loader: Path, modules: Path) -> dict[str, Guest]:
+    def font() -> bytes:
+        path = "usr/share/grub/unicode.pf2"
+        return packages.read(common, path)[path]
+
+    return {
+        "grub-graphics.iso": Guest([common, loader], lambda out: grub.cd(out, grub.graphical(font()), modules)),
+        "unicode.pf2": Guest([common], lambda out: put(out, font())),
+    }
+
+
+def syslinux_guests(kernel: Kernel, files: syslinux.Files) -> dict[str, Guest]:
+    """The benchmarks' Linux on a CD and on a FAT disk, and a floppy that starts our own boot sector."""
+    parts = [*kernel.files.values(), *files.packages]
+    sector = HERE / "hello.S"
+
+    def boot() -> initramfs.Tree:
+        tree = initramfs.Tree()
+        tree.file("boot/vmlinuz", kernel.image())
+        tree.file("boot/initrd.gz", linux.bench(kernel.busybox()).pack())
+        return tree
+
+    def make_floppy(out: Path) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            assembly.boot_sector(sector, Path(folder) / "hello")
+            syslinux.floppy(out, files, (Path(folder) / "hello").read_bytes())
+
+    return {
+        "isolinux.iso": Guest(parts, lambda out: syslinux.cd(out, files, boot(), ARGUMENTS)),
+        "syslinux.img": Guest(parts, lambda out: syslinux.disk(out, files, boot(), ARGUMENTS, SYSLINUX_DISK_MIB)),
+        "syslinux-floppy.img": Guest([*files.packages, sector, *HERE.glob("*.inc")], make_floppy),
+    }
+
+
+def ipxe(package: Path) -> bytes:
+    """The option ROM for a network card; it shows its prompt without one, too."""
+    path = "usr/lib/ipxe/qemu/pxe-e1000.rom"
+    return packages.read(package, path)[path]
 
 
 def firmware_guests(package: Path) -> dict[str, Guest]:
@@ -171,19 +216,24 @@ def all_guests(failed: dict[str, str]) -> dict[str, Guest]:
         native, foreign = (packages.Archive(architecture, store) for architecture in ("amd64", "i386"))
         native.refresh()
         foreign.refresh()
-        tools = native.fetch(*TOOLS)
+        loaders = native.fetch(*LOADERS)
+        files = syslinux.Files(*native.fetch(*SYSLINUX).values())
     except packages.PackageError as error:
         failed["packages"] = str(error)
         return guests
-    guests |= rescue_guests(tools["grub-rescue-pc"]) | firmware_guests(tools["seabios"])
-    modules = unpack_grub(tools["grub-pc-bin"])
+    guests |= rescue_guests(loaders["grub-rescue-pc"]) | firmware_guests(loaders["seabios"])
+    modules = unpack_grub(loaders["grub-pc-bin"])
+    guests |= graphical_guests(loaders["grub-common"], loaders["grub-pc-bin"], modules)
+    guests["ipxe.bin"] = Guest([loaders["ipxe-qemu"]], lambda out: put(out, ipxe(loaders["ipxe-qemu"])))
     for label, kernel in KERNELS.items():
         try:
             kernel.fetch(native if kernel.architecture == "amd64" else foreign)
         except packages.PackageError as error:
             failed[f"Linux {label}"] = str(error)
         else:
-            guests |= linux_guests(label, kernel, modules, [tools["grub-pc-bin"]])
+            guests |= linux_guests(label, kernel, modules, [loaders["grub-pc-bin"]])
+            if label == "64":
+                guests |= syslinux_guests(kernel, files)
     return guests
 
 
@@ -207,7 +257,12 @@ def main() -> int:
         fresh = OUT / f".{name}"
         try:
             guest.make(fresh)
-        except (packages.PackageError, grub.ToolError, assembly.AssemblyError, subprocess.SubprocessError) as error:
+        except (
+            packages.PackageError,
+            tools.ToolError,
+            assembly.AssemblyError,
+            subprocess.SubprocessError,
+        ) as error:
             fresh.unlink(missing_ok=True)
             failed[name] = str(error)
             continue

@@ -9,15 +9,12 @@ Units    sectors of 512 bytes
 
 from __future__ import annotations
 
-import os
-import shutil
-import stat
 import struct
-import subprocess
 import tempfile
 from pathlib import Path
 
 import initramfs
+import tools
 
 SECTOR = 512
 PARTITION_START = 2048
@@ -30,10 +27,6 @@ MODULES = (
     *("biosdisk", "part_msdos", "ext2", "iso9660"),
     *("normal", "linux", "serial", "terminal", "echo", "test", "ls", "minicmd", "reboot", "halt"),
 )
-FIXED = {
-    "SOURCE_DATE_EPOCH": "0",
-    "E2FSPROGS_FAKE_TIME": "1",
-}  # nearly the same image each time: files' times differ
 FILE_SYSTEM_ID = "70797165-6d75-4000-8000-000000000001"
 
 CONFIG = """\
@@ -52,8 +45,46 @@ menuentry "linux" {{
 """
 
 
-class ToolError(Exception):
-    """A program needed to make an image is missing or failed."""
+# A menu in a picture: what is drawn, with which colours, is what the tests look for.
+GRAPHICS_MODE = "800x600x32"
+BACKGROUND = ((0x20, 0x40, 0x80), (0x80, 0x20, 0x20), (0x20, 0x80, 0x20), (0x60, 0x60, 0x20))  # of the quarters
+GRAPHICS_CONFIG = f"""\
+insmod all_video
+insmod gfxterm
+insmod gfxterm_background
+insmod tga
+loadfont /boot/grub/fonts/unicode.pf2
+set gfxmode={GRAPHICS_MODE}
+terminal_output gfxterm
+background_image -m stretch /boot/grub/background.tga
+set menu_color_normal=yellow/black
+set menu_color_highlight=white/red
+set timeout=-1
+menuentry "Alpha entry" {{
+  true
+}}
+menuentry "Beta entry" {{
+  true
+}}
+"""
+
+
+def background() -> bytes:
+    """A TGA picture of 80 by 60 dots (uncompressed, 24 bits, top row first)."""
+    rows = []
+    for y in range(60):
+        left, right = BACKGROUND[y // 30 * 2 : y // 30 * 2 + 2]
+        rows.append(bytes(reversed(left)) * 40 + bytes(reversed(right)) * 40)
+    return struct.pack("<BBBHHBHHHHBB", 0, 0, 2, 0, 0, 0, 0, 0, 80, 60, 24, 0x20) + b"".join(rows)
+
+
+def graphical(font: bytes) -> initramfs.Tree:
+    """The files of a CD whose menu is drawn in a VBE mode with *font*, a PF2 file."""
+    tree = initramfs.Tree()
+    tree.file("boot/grub/grub.cfg", GRAPHICS_CONFIG)
+    tree.file("boot/grub/background.tga", background())
+    tree.file("boot/grub/fonts/unicode.pf2", font)
+    return tree
 
 
 def config(arguments: str) -> bytes:
@@ -66,19 +97,21 @@ def disk(out: Path, files: initramfs.Tree, modules: Path, size_mib: int) -> None
     core = _core_image(modules)
     boot = bytearray((modules / "boot.img").read_bytes())
     if len(core) > (PARTITION_START - 1) * SECTOR:
-        raise ToolError("GRUB's core image does not fit before the first partition")
+        raise tools.ToolError("GRUB's core image does not fit before the first partition")
     struct.pack_into("<Q", boot, BOOT_KERNEL_SECTOR, 1)
     struct.pack_into("<QHH", core, CORE_BLOCK_LIST, 2, -(-len(core) // SECTOR) - 1, CORE_SEGMENT)
     boot[PARTITION_TABLE:PARTITION_TABLE_END] = bytes(PARTITION_TABLE_END - PARTITION_TABLE)  # was floppy code
     entry = (0x80, *_chs(PARTITION_START), LINUX_PARTITION, *_chs(sectors - 1))
     struct.pack_into("<8B2I", boot, PARTITION_TABLE, *entry, PARTITION_START, sectors - PARTITION_START)
     with tempfile.TemporaryDirectory() as folder:
-        _spread(files, Path(folder))
+        files.spread(Path(folder))
         with out.open("wb") as image:
             image.truncate(sectors * SECTOR)
         options = f"offset={PARTITION_START * SECTOR},hash_seed={FILE_SYSTEM_ID},root_owner=0:0"
         blocks = f"{(sectors - PARTITION_START) // 2}k"
-        _run("mke2fs", "-q", "-F", "-t", "ext2", "-U", FILE_SYSTEM_ID, "-E", options, "-d", folder, out, blocks)
+        tools.run(
+            "mke2fs", "-q", "-F", "-t", "ext2", "-U", FILE_SYSTEM_ID, "-E", options, "-d", folder, out, blocks
+        )
     with out.open("r+b") as image:
         image.write(boot + core)
 
@@ -86,29 +119,16 @@ def disk(out: Path, files: initramfs.Tree, modules: Path, size_mib: int) -> None
 def cd(out: Path, files: initramfs.Tree, modules: Path) -> None:
     """A CD-ROM by grub-mkrescue, bootable by El Torito without emulation (and from a disk's MBR)."""
     with tempfile.TemporaryDirectory() as folder:
-        _spread(files, Path(folder))
+        files.spread(Path(folder))
         options = ("--locales=", "--fonts=", "--themes=", "-d", modules)
-        _run("grub-mkrescue", "-o", out, *options, folder)
+        tools.run("grub-mkrescue", "-o", out, *options, folder)
 
 
 def _core_image(modules: Path) -> bytearray:
     with tempfile.NamedTemporaryFile() as core:
         prefix = "(hd0,msdos1)/boot/grub"
-        _run("grub-mkimage", "-O", "i386-pc", "-d", modules, "-p", prefix, "-o", core.name, *MODULES)
+        tools.run("grub-mkimage", "-O", "i386-pc", "-d", modules, "-p", prefix, "-o", core.name, *MODULES)
         return bytearray(Path(core.name).read_bytes())
-
-
-def _spread(files: initramfs.Tree, folder: Path) -> None:
-    """Write the tree's folders, files and links below *folder*; the guest's devtmpfs makes the devices."""
-    for path, (mode, data, _) in sorted(files.nodes.items()):
-        place = folder / path
-        if stat.S_ISDIR(mode):
-            place.mkdir(parents=True, exist_ok=True)
-        elif stat.S_ISLNK(mode):
-            place.symlink_to(data.decode())
-        elif stat.S_ISREG(mode):
-            place.write_bytes(data)
-            place.chmod(mode & 0o777)
 
 
 def _chs(sector: int) -> tuple[int, int, int]:
@@ -118,14 +138,3 @@ def _chs(sector: int) -> tuple[int, int, int]:
         return 0xFE, 0xFF, 0xFF
     head, number = divmod(rest, 63)
     return head, (number + 1) | (cylinder >> 2 & 0xC0), cylinder & 0xFF
-
-
-def _run(tool: str, *arguments: str | Path) -> None:
-    path = shutil.which(tool) or shutil.which(tool, path="/usr/sbin:/sbin")
-    if path is None:
-        raise ToolError(
-            f"{tool} is needed and was not found (apt-get install grub-common xorriso mtools e2fsprogs)"
-        )
-    done = subprocess.run([path, *arguments], env=os.environ | FIXED, capture_output=True, text=True, timeout=300)
-    if done.returncode:
-        raise ToolError(f"{tool}: {done.stderr}")

@@ -12,6 +12,7 @@ import gzip
 import re
 import stat
 from dataclasses import dataclass, field
+from pathlib import Path
 
 MAGIC = "070701"
 
@@ -49,6 +50,19 @@ class Tree:
             out += _entry(number, path, mode, data, device)
         out += _entry(0, "TRAILER!!!", 0, b"", (0, 0))
         return gzip.compress(bytes(out), compresslevel=9, mtime=0)
+
+    def spread(self, folder: Path) -> None:
+        """Write folders, files and links below *folder*; a guest's devtmpfs makes the devices."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, (mode, data, _) in sorted(self.nodes.items()):
+            place = folder / path
+            if stat.S_ISDIR(mode):
+                place.mkdir(parents=True, exist_ok=True)
+            elif stat.S_ISLNK(mode):
+                place.symlink_to(data.decode())
+            elif stat.S_ISREG(mode):
+                place.write_bytes(data)
+                place.chmod(mode & 0o777)
 
     def _parent(self, path: str) -> None:
         if "/" in path:
