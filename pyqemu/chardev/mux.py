@@ -1,6 +1,7 @@
 """The multiplexer of ``-nographic`` and ``mon:stdio``: one terminal for the serial line and for commands to us.
 
-Ctrl-A is the escape: the next key is a command, of which ``h`` lists all. Everything else goes to the guest.
+Ctrl-A is the escape: the next key is a command, of which ``h`` lists all. Everything else goes to the front end
+that has the focus: the guest's line, or the monitor. All of them may write.
 """
 
 from __future__ import annotations
@@ -23,10 +24,44 @@ HELP = """
 """
 
 
+class Frontend:
+    """One user of the terminal: a ``Chardev``, made by ``MuxChardev.frontend()``."""
+
+    def __init__(self, mux: MuxChardev) -> None:
+        self.on_writable: Callable[[], None] | None = None
+        self.on_break: Callable[[], None] | None = None
+        self.held = bytearray()
+        self.receive: Callable[[bytes], None] = lambda _data: None
+        self.can_receive: Callable[[], int] = lambda: 0
+        self._mux = mux
+        self.on_terminal = mux.on_terminal
+        self.write = mux.write
+        self.flush = mux.flush
+
+    def connect(self, receive: Callable[[bytes], None], can_receive: Callable[[], int] = lambda: 1 << 16) -> None:
+        self.receive, self.can_receive = receive, can_receive
+        self._mux.connected()
+
+    def accept_input(self) -> None:
+        """There is room again."""
+        self.deliver()
+        self._mux.accept_more()
+
+    def deliver(self) -> None:
+        while self.held and (room := self.can_receive()) > 0:
+            piece = bytes(self.held[:room])
+            del self.held[:room]
+            self.receive(piece)
+
+    def close(self) -> None:
+        """The terminal is the multiplexer's."""
+
+
 class MuxChardev:
-    """Sits between a backend and a serial port.
+    """Sits between a backend and those who share it; it stands for the first of them, the serial port, itself.
 
     ``on_quit()`` and ``on_save()`` are the commands x and s; ``seconds()`` is the time for timestamps.
+    ``on_monitor(frontend)`` is called when the user first asks for the monitor (c); None: there is none.
     """
 
     def __init__(
@@ -37,25 +72,54 @@ class MuxChardev:
         escape: int = ESCAPE,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.on_writable: Callable[[], None] | None = None
-        self.on_break: Callable[[], None] | None = None
+        self.on_monitor: Callable[[Frontend], None] | None = None
         self._backend = backend
         self._on_quit = on_quit
         self._on_save = on_save
         self._escape = escape
         self._seconds = seconds
-        self._receive: Callable[[bytes], None] = lambda _data: None
-        self._can_receive: Callable[[], int] = lambda: 0
-        self._held = bytearray()
         self._escaped = False
         self._stamps_from: float | None = None  # None: no timestamps
         self._line_start = True
         self._unsent = bytearray()  # text of ours that the backend has not taken
+        self._connected = False
+        self._frontends: list[Frontend] = []
+        self.on_terminal = getattr(backend, "on_terminal", False)
+        self._first = self._focus = self.frontend()
         backend.on_writable = self._writable
 
+    def frontend(self) -> Frontend:
+        """A further user of the terminal."""
+        frontend = Frontend(self)
+        self._frontends.append(frontend)
+        return frontend
+
     def connect(self, receive: Callable[[bytes], None], can_receive: Callable[[], int] = lambda: 1 << 16) -> None:
-        self._receive, self._can_receive = receive, can_receive
-        self._backend.connect(self._input, lambda: HELD_LIMIT - len(self._held))
+        self._first.connect(receive, can_receive)
+
+    def connected(self) -> None:
+        """For front ends only: one of them can take input now."""
+        if not self._connected:
+            self._connected = True
+            self._backend.connect(self._input, lambda: HELD_LIMIT - len(self._focus.held))
+        else:
+            self.accept_more()
+
+    @property
+    def on_writable(self) -> Callable[[], None] | None:
+        return self._first.on_writable
+
+    @on_writable.setter
+    def on_writable(self, callback: Callable[[], None] | None) -> None:
+        self._first.on_writable = callback
+
+    @property
+    def on_break(self) -> Callable[[], None] | None:
+        return self._first.on_break
+
+    @on_break.setter
+    def on_break(self, callback: Callable[[], None] | None) -> None:
+        self._first.on_break = callback
 
     # -- from the guest -------------------------------------------------------------------------------
 
@@ -93,8 +157,9 @@ class MuxChardev:
     def _writable(self) -> None:
         if self._unsent:
             del self._unsent[: self._backend.write(bytes(self._unsent))]
-        if not self._unsent and self.on_writable is not None:
-            self.on_writable()
+        for frontend in self._frontends:
+            if not self._unsent and frontend.on_writable is not None:
+                frontend.on_writable()
 
     # -- from the user --------------------------------------------------------------------------------
 
@@ -107,26 +172,22 @@ class MuxChardev:
                 elif byte == self._escape:
                     self._escaped = True
                 else:
-                    self._held.append(byte)
+                    self._focus.held.append(byte)
         else:
-            self._held += data
-        self._deliver()
+            self._focus.held += data
+        self._focus.deliver()
 
     def accept_input(self) -> None:
         """The device has room again."""
-        if self._held:
-            self._deliver()
-        self._backend.accept_input()
+        self._first.accept_input()
 
-    def _deliver(self) -> None:
-        while self._held and (room := self._can_receive()) > 0:
-            piece = bytes(self._held[:room])
-            del self._held[:room]
-            self._receive(piece)
+    def accept_more(self) -> None:
+        """For front ends only: go on reading."""
+        self._backend.accept_input()
 
     def _command(self, key: int) -> None:
         if key == self._escape:
-            self._held.append(key)
+            self._focus.held.append(key)
             return
         match chr(key):
             case "x":
@@ -137,15 +198,30 @@ class MuxChardev:
                 name = f"C-{chr(self._escape + 0x60)}" if 1 <= self._escape <= 26 else chr(self._escape)
                 self._send(HELP.format(key=name).replace("\n", "\r\n").encode())
             case "c":
-                self._send(b"\r\nmonitor not available\r\n")
+                self._switch()
             case "b":
-                if self.on_break is not None:
-                    self.on_break()
+                if self._focus.on_break is not None:
+                    self._focus.on_break()
             case "s":
                 if self._on_save is not None:
                     self._on_save()
             case "t":
                 self._stamps_from = None if self._stamps_from is not None else self._seconds()
+
+    def _switch(self) -> None:
+        """The next front end has the word from now on."""
+        # What was typed before belongs to the old one.
+        self._focus.deliver()
+        if self.on_monitor is not None:
+            open_monitor, self.on_monitor = self.on_monitor, None
+            self._focus = self.frontend()
+            open_monitor(self._focus)
+            return
+        if len(self._frontends) == 1:
+            self._send(b"\r\nmonitor not available\r\n")
+            return
+        number = self._frontends.index(self._focus)
+        self._focus = self._frontends[(number + 1) % len(self._frontends)]
 
 
 def _lines(data: bytes) -> list[bytes]:

@@ -11,7 +11,8 @@ import os
 from collections.abc import Callable
 from typing import ClassVar
 
-from pyqemu.chardev.file import Output
+from pyqemu.chardev import UNLIMITED, Backend, Receive
+from pyqemu.chardev.output import Output
 from pyqemu.chardev.terminal import TerminalMode
 from pyqemu.core.errors import ConfigError
 from pyqemu.core.events import EventLoop
@@ -19,7 +20,7 @@ from pyqemu.core.events import EventLoop
 READ_BYTES = 4096
 
 
-class StdioChardev:
+class StdioChardev(Backend):
     """Standard input and output. ``signal``: Ctrl-C stops us instead of going to the guest."""
 
     _taken: ClassVar[set[int]] = set()  # descriptors are the process's, so this is too
@@ -29,29 +30,23 @@ class StdioChardev:
         if input_fd in self._taken:
             raise ConfigError("cannot use stdio by multiple character devices")
         self._taken.add(input_fd)
-        self.on_break: Callable[[], None] | None = None
+        super().__init__("stdio")
         self._loop = loop
         self._fd = input_fd
         self._terminal = TerminalMode(input_fd, signal)
+        self.on_terminal = os.isatty(output_fd)
         self._output = Output(output_fd, loop, "stdio")
-        self._receive: Callable[[bytes], None] = lambda _data: None
-        self._can_receive: Callable[[], int] = lambda: 0
+        self._output.on_writable = self._writable
         self._open = False  # there is input, or may be
         self._watching = False
         self._watchable = True
         self._pump_asked = False
-        self.write = self._output.write
-        self.flush = self._output.flush
+        self.write = self._output.write  # type: ignore[method-assign]
 
-    @property
-    def on_writable(self) -> Callable[[], None] | None:
-        return self._output.on_writable
+    def flush(self) -> None:
+        self._output.flush()
 
-    @on_writable.setter
-    def on_writable(self, callback: Callable[[], None] | None) -> None:
-        self._output.on_writable = callback
-
-    def connect(self, receive: Callable[[bytes], None], can_receive: Callable[[], int] = lambda: 1 << 16) -> None:
+    def connect(self, receive: Receive, can_receive: Callable[[], int] = lambda: UNLIMITED) -> None:
         self._receive, self._can_receive = receive, can_receive
         self._terminal.enter()
         self._open = True

@@ -1,0 +1,1 @@
+"""The monitor's commands, by subject. Importing a module enters its commands into the table."""
