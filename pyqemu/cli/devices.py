@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
-from pyqemu.cli.messages import Typed, warn
-from pyqemu.cli.values import identifier, options
+from pyqemu.cli import qemu_names
+from pyqemu.cli.messages import Typed
+from pyqemu.cli.values import identifier, json_object, options
 from pyqemu.core.errors import ConfigError, nearest
-from pyqemu.launch import DeviceConfig, GlobalConfig
+from pyqemu.core.messages import warn
+from pyqemu.launch import DeviceConfig, GlobalConfig, parse_devfn
 
 _GLOBAL = re.compile(r"([^.=,]+)\.([^=,]+)=(.*)", re.DOTALL)
 _PLACEMENT = ("bus", "addr")  # said of any device, by its bus rather than by itself
@@ -24,26 +26,31 @@ def parse_device(typed: Typed) -> DeviceConfig:
 
 
 def _json(typed: Typed) -> dict[str, str]:
-    import json
-
-    try:
-        values = json.loads(typed.value)
-    except (ValueError, RecursionError):
-        raise typed.error("JSON parse error") from None
-    if not isinstance(values, dict) or not all(isinstance(value, (str, bool, int)) for value in values.values()):
+    values = json_object(typed)
+    if not all(isinstance(value, (str, bool, int)) for value in values.values()):
         raise typed.error("JSON parse error", "Accepted: an object of strings, numbers and booleans.")
     spell = {True: "on", False: "off"}
     return {key: spell[value] if isinstance(value, bool) else str(value) for key, value in values.items()}
 
 
+def check_ids(devices: list[DeviceConfig]) -> None:
+    """Raises ConfigError for an id that is there twice."""
+    known: set[str] = set()
+    for device in devices:
+        if device.id and device.id in known:
+            raise Typed("", device.option).error(f"Duplicate ID '{device.id}' for device")
+        known.add(device.id)
+
+
 def check_devices(devices: list[DeviceConfig]) -> None:
     """Refuse types and properties that do not exist. Raises ConfigError."""
-    from pyqemu.machines.devices import PLUGGABLE, device_types, nearest_pluggable
+    from pyqemu.machines.devices import PLUGGABLE, bus_name, device_types, nearest_pluggable
 
-    known_ids: set[str] = set()
     for device in devices:
         typed = Typed("", device.option)
         kind = device_types().get(device.driver)
+        if kind is None and device.driver in qemu_names.DEVICES:
+            raise typed.unsupported(f"the device '{device.driver}'", "Use -device help to list devices")
         if kind is None:
             hint = nearest_pluggable(device.driver) or "Use -device help to list devices"
             raise typed.error(f"'{device.driver}' is not a valid device model name", hint)
@@ -51,12 +58,10 @@ def check_devices(devices: list[DeviceConfig]) -> None:
             raise typed.error(
                 "Parameter 'driver' expects a pluggable device type", "Use -device help to list devices"
             )
-        if device.id and device.id in known_ids:
-            raise typed.error(f"Duplicate ID '{device.id}' for device")
-        known_ids.add(device.id)
         for key, value in device.props.items():
             if key in _PLACEMENT:
-                raise typed.unsupported(f"the property '{key}'")
+                _check_place(typed, device, key, value, bus_name(kind))
+                continue
             if key not in kind.props:
                 raise typed.error(f"Property '{device.driver}.{key}' not found", nearest(key, kind.props))
             try:
@@ -65,21 +70,41 @@ def check_devices(devices: list[DeviceConfig]) -> None:
                 raise typed.error(str(error), error.hint) from None
 
 
+def _check_place(typed: Typed, device: DeviceConfig, key: str, value: str, bus: str) -> None:
+    """``bus=`` and ``addr=``. Raises ConfigError."""
+    known = {"PCI": "pci.0", "ISA": "isa.0"}.get(bus, "")
+    if key == "bus" and value != known:
+        raise typed.error(f"Bus '{value}' not found", f"Accepted: {known}.")
+    if key == "addr" and bus != "PCI":
+        raise typed.error(f"Property '{device.driver}.addr' not found")
+    if key == "addr" and parse_devfn(value) < 0:
+        raise typed.error(
+            f"Property '{device.driver}.addr' doesn't take value '{value}'", "Accepted: SLOT[.FUNCTION]."
+        )
+
+
 def device_list() -> str:
     """``-device help``."""
+    from pyqemu.cli import drive_devices
     from pyqemu.machines.devices import PLUGGABLE, bus_name, device_types
 
     groups: dict[str, list[str]] = {}
     for name in sorted(PLUGGABLE):
         if kind := device_types().get(name):
             groups.setdefault(PLUGGABLE[name], []).append(f'name "{name}", bus {bus_name(kind)}')
+    groups.setdefault("Storage", [])
+    for name, kind_of_bus in sorted(drive_devices.TYPES.items()):
+        groups["Storage"].append(f'name "{name}", bus {drive_devices.BUS_NAMES[kind_of_bus]}')
     return "\n\n".join("\n".join([f"{heading} devices:", *rows]) for heading, rows in sorted(groups.items()))
 
 
 def device_help(typed: Typed, name: str) -> str:
     """``-device TYPE,help``. A type that does not exist is a remark on stderr and no error, as in QEMU."""
+    from pyqemu.cli import drive_devices
     from pyqemu.machines.devices import device_types
 
+    if name in drive_devices.TYPES:
+        return "\n".join([f"{name} options:", *drive_devices.help_rows()])
     kind = device_types().get(name)
     if kind is None:
         raise typed.error(f"Device '{name}' not found")
@@ -106,10 +131,11 @@ def parse_global(typed: Typed) -> GlobalConfig:
 
 def check_globals(settings: list[GlobalConfig]) -> None:
     """Warn of types that do not exist; refuse properties and values that do not fit. Raises ConfigError."""
+    from pyqemu.hw.catalog import property_class
     from pyqemu.machines.devices import device_types
 
     for setting in settings:
-        kind = device_types().get(setting.driver)
+        kind = property_class(setting.driver)
         if kind is None:
             hint = nearest(setting.driver, device_types())
             warn(

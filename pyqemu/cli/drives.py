@@ -76,7 +76,7 @@ def _drive(request: Request, values: dict[str, str], snapshot_all: bool) -> Driv
             raise typed.error(
                 f"Block format '{image_format or 'raw'}' does not support the option '{key}'", nearest(key, KEYS)
             )
-    if not values.get("file") and media == "disk" and interface != "floppy":
+    if not values.get("file") and media == "disk" and interface == "ide":
         raise ConfigError("Device needs media, but drive is empty", f"The option was: {typed}")
     return DriveConfig(
         file=values.get("file", ""),

@@ -7,17 +7,23 @@ Errors   ConfigError → ``pyqemu: message`` and its hint on stderr; never a tra
 
 from __future__ import annotations
 
+import gc
+import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from pyqemu.cli.help import print_styled
-from pyqemu.cli.messages import Answer, line
+from pyqemu.cli.messages import Answer
 from pyqemu.cli.options import parse
 from pyqemu.core.errors import ConfigError
+from pyqemu.core.messages import line
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 INTERRUPTED = 130
 
@@ -38,6 +44,11 @@ class _QemuCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.params["arguments"] = tuple(args)
         return []
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from pyqemu.cli.complete import complete
+
+        return complete(ctx.params["arguments"], incomplete)
 
 
 def _run(arguments: Sequence[str]) -> None:
@@ -79,9 +90,16 @@ def _fill_standard_descriptors() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
+    gc.disable()  # until the machine is built, nothing of what is made is garbage
     _fill_standard_descriptors()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(
+            errors="backslashreplace"
+        )  # a vendor's description may not fit the terminal's encoding
     try:
         command.main(list(sys.argv[1:] if arguments is None else arguments), standalone_mode=True)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
+    finally:
+        gc.enable()
     return 0

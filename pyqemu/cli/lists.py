@@ -20,10 +20,12 @@ LOG_ITEMS = {
 def machines(registry: Registry) -> str:
     rows = ["Supported machines are:"]
     for name in registry.names():
-        machine = registry.find(name)
+        machine = registry.get(name)
         if machine.alias:
             rows.append(f"{machine.alias:<20} {machine.desc} (alias of {name})")
-        rows.append(f"{name:<20} {machine.desc}{' (default)' if machine.default else ''}")
+        default = " (default)" if machine.default else ""
+        deprecated = " (deprecated)" if registry.deprecation(machine) else ""
+        rows.append(f"{name:<20} {machine.desc}{default}{deprecated}")
     return "\n".join(rows)
 
 
@@ -47,6 +49,14 @@ def displays() -> str:
 
 def log_items() -> str:
     return "\n".join(["Log items (comma separated):", *(f"{name:<15} {text}" for name, text in LOG_ITEMS.items())])
+
+
+def trace_events() -> str:
+    from pyqemu.core import runstate, trace  # noqa: F401 (events stand beside what they tell of)
+    from pyqemu.machines.devices import device_types
+
+    device_types()
+    return "\n".join(each.name for each in trace.events())
 
 
 def firmware_dirs(named: list[str]) -> str:

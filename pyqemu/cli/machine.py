@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pyqemu.cli import qemu_names
-from pyqemu.cli.messages import Answer, Typed, accepted, warn
+from pyqemu.cli.messages import Answer, Typed, accepted
 from pyqemu.cli.values import boolean, integer, options, switch
 from pyqemu.core.errors import ConfigError, nearest
+from pyqemu.core.messages import warn
 from pyqemu.core.sizes import parse_size
 from pyqemu.launch import BootConfig, LaunchConfig, RtcConfig
 
@@ -51,6 +52,8 @@ def machine_properties(
                 raise ConfigError(f"Property '{owner}.usb': on is not supported by pyqemu", "Accepted: off.")
             config.machine_props[key] = "on" if on else "off"
             config.nographic |= key == "graphics" and not on
+        elif key == "memory-backend":
+            config.machine_props[key] = value
         elif key in FILES:
             attribute = "bios" if key == "firmware" else key
             setattr(config, attribute, getattr(config, attribute) or value)
@@ -149,7 +152,7 @@ def boot(values: dict[str, str]) -> BootConfig:
     for key in values:
         if key not in known:
             raise ConfigError(f"Parameter 'boot.{key}' is unexpected", nearest(key, known))
-        if key in ("splash", "reboot-timeout"):
+        if key == "splash":
             raise ConfigError(f"-boot {key}= is not supported by pyqemu")
     for key in ("order", "once"):
         _check_boot_devices(values.get(key, ""))
@@ -158,11 +161,17 @@ def boot(values: dict[str, str]) -> BootConfig:
         splash_time = integer(values["splash-time"], "Parameter 'boot.splash-time' expects integer")
         if not 0 <= splash_time <= 0xFFFF:
             raise ConfigError("splash-time is invalid,it should be a value between 0 and 65535")
+    reboot_timeout = -1
+    if "reboot-timeout" in values:
+        reboot_timeout = integer(values["reboot-timeout"], "Parameter 'boot.reboot-timeout' expects integer")
+        if not -1 <= reboot_timeout <= 0xFFFF:
+            raise ConfigError("reboot timeout is invalid,it should be a value between -1 and 65535")
     return BootConfig(
         order=values.get("order", ""),
         once=values.get("once", ""),
         menu=boolean(values.get("menu", "off"), "boot.menu"),
         splash_time=splash_time,
+        reboot_timeout=reboot_timeout,
         strict=boolean(values.get("strict", "off"), "boot.strict"),
     )
 

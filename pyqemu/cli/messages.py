@@ -1,13 +1,11 @@
-"""How the command line speaks: options as typed, errors about them, warnings, and answers that end the run."""
+"""How the command line speaks: options as typed, errors about them, and answers that end the run."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 
 from pyqemu.core.errors import ConfigError
-
-PROGRAM = "pyqemu"
+from pyqemu.core.messages import warn
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +42,6 @@ class Answer(Exception):
         self.status = status
         self.styled = styled
         self.remark = remark
-
-
-def line(message: str) -> str:
-    """A line on stderr, as QEMU's begin with its name."""
-    return f"{PROGRAM}: {message}"
-
-
-def warn(message: str, about: str = "") -> None:
-    """Tell the user and go on."""
-    print(line(f"{about}: warning: {message}" if about else f"warning: {message}"), file=sys.stderr)
 
 
 def accepted(words: list[str] | tuple[str, ...]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from pyqemu.cli.messages import Typed
 from pyqemu.core.errors import ConfigError, nearest
@@ -119,12 +120,32 @@ def number(typed: Typed, values: dict[str, str], key: str) -> int | None:
     return value
 
 
+def is_identifier(text: str) -> bool:
+    return _ID.fullmatch(text) is not None
+
+
 def identifier(typed: Typed, values: dict[str, str]) -> str:
     """The ``id``, or an empty string. Raises ConfigError naming the option."""
     value = values.get("id", "")
-    if "id" in values and not _ID.fullmatch(value):
+    if "id" in values and not is_identifier(value):
         raise typed.error(
             "Parameter 'id' expects an identifier",
             "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter.",
         )
     return value
+
+
+def json_object(typed: Typed) -> dict[str, Any]:
+    """A value that is a JSON object, as newer options have it. Raises ConfigError."""
+    import json
+
+    try:
+        values = json.loads(typed.value)
+    except json.JSONDecodeError as error:
+        what = "premature EOI" if error.pos >= len(typed.value.rstrip()) else "expecting value"
+        raise typed.error(f"JSON parse error, {what}", f"At character {error.pos + 1}: {error.msg}.") from None
+    except (ValueError, RecursionError):
+        raise typed.error("JSON parse error, nested too deep") from None
+    if not isinstance(values, dict):
+        raise typed.error("Parameter must be an object")
+    return values

@@ -113,3 +113,12 @@ def test_a_terminal_gets_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     assert entry.main(["-help"]) == 0
     assert "Standard options:" in shown[0]
+
+
+def test_help_fits_a_terminal() -> None:
+    from pyqemu.cli.help import full_help
+    from pyqemu.cli.options import GROUPS
+
+    lines = full_help(GROUPS).splitlines()[2:]  # after the version and the copyright notice
+    assert all(len(line) < 80 and line == line.rstrip() for line in lines)
+    assert any(line.startswith("                ") for line in lines)

@@ -108,12 +108,15 @@ def environment() -> dict[str, str]:
 
 
 class Program:
-    """A running pyqemu. Its standard output is read here unless *stdout* says otherwise."""
+    """A running pyqemu. Its standard output is read here unless *stdout* says otherwise, and standard error
+    with it if *errors_too*.
+    """
 
     def __init__(
         self,
         *options: str | Path,
         terminal: bool = False,
+        errors_too: bool = False,
         preexec: Callable[[], None] | None = None,
         stdin: Any = subprocess.DEVNULL,
         stdout: Any = None,
@@ -149,7 +152,7 @@ class Program:
             program or arguments(*options),
             stdin=source,
             stdout=target,
-            stderr=stderr,
+            stderr=target if errors_too else stderr,
             env=environment(),
             start_new_session=True,
             preexec_fn=prepare if line is not None or preexec else None,
@@ -270,3 +273,10 @@ def run(*options: str | Path, seconds: float = LIMIT_S, **how: Any) -> Program:
     with Program(*options, **how) as program:
         program.status(seconds)
     return program
+
+
+def wait_for(condition, what: str, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)

@@ -18,7 +18,7 @@ import sys
 from pyqemu.api import VirtualMachine
 from pyqemu.cli.options import parse
 
-common = ["-m", "16", "-nographic", "-serial", "null", "-device", "isa-debug-exit,iobase=0xf4"]
+common = ["-m", "16", "-nographic", "-serial", "null", "-monitor", "none", "-device", "isa-debug-exit,iobase=0xf4"]
 first, second = (VirtualMachine(parse([*common, "-bios", bios])) for bios in sys.argv[1:3])
 first.start()
 second.start()

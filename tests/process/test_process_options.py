@@ -161,3 +161,13 @@ def test_no_memory_means_the_default(tmp_path: Path) -> None:
     program = run("-bios", bios, "-m", "0", "-nographic", "-device", EXIT)
     assert program.status() == (((128 - 16) * 16) >> 8) * 2 + 1
     assert not program.errors
+
+
+def test_what_is_traced_is_told_and_what_does_not_exist_is_warned_of(tmp_path: Path) -> None:
+    bios = assemble(tmp_path / "bios.bin", "out8 0xF4, 0\n")
+    words = ("-trace", "nosuch", "-trace", "qemu_system_*", "-D", tmp_path / "log", "-no-reboot")
+    done = run("-bios", bios, "-display", "none", *words, "-device", EXIT)
+    assert done.errors == "pyqemu: -trace nosuch: warning: trace event 'nosuch' does not exist\n"
+    reset = assemble(tmp_path / "reset.bin", "out8 0x64, 0xFE\n")
+    assert run("-bios", reset, "-display", "none", *words).process.returncode == 0
+    assert re.search(r":qemu_system_reset_request reason=guest-reset\n", (tmp_path / "log").read_text())
