@@ -1,4 +1,4 @@
-# make run | test | test-full | lint | bench | firmware | guests | wheel | clean
+# make run | run-debian | test | test-full | lint | lock | streams | bench | firmware | guests | wheel | clean
 #
 # Everything the project needs from Python goes into .venv; guests go into .cache/guests.
 
@@ -14,15 +14,18 @@ TOOLS    := gcc nasm qemu-system-x86_64 qemu-img grub-mkimage grub-mkrescue xorr
 PACKAGES := gcc libc6-dev make python3-dev python3-venv nasm qemu-system-x86 qemu-utils seabios ipxe-qemu \
             grub-common grub-pc-bin grub-rescue-pc xorriso mtools e2fsprogs
 
-.PHONY: run test test-full lint bench firmware guests tools wheel clean
+.PHONY: run run-debian test test-full lint lock streams bench firmware guests tools wheel clean
 
-run: $(READY) $(GUESTS)/versions.json
-	$(BIN)/pyqemu -M pc-1.0 -m 256 -L $(GUESTS) -bios bios-256k.bin -nographic -snapshot $(GUESTS)/disk64.img
+run: $(READY)
+	$(BIN)/pyqemu
 
-test: $(READY) firmware guests
+run-debian: $(READY) $(GUESTS)/versions.json
+	$(BIN)/pyqemu -M pc-1.0 -m 256 -nographic -snapshot $(GUESTS)/disk64.img
+
+test: $(READY) guests
 	$(PYTEST) -m "not full"
 
-test-full: $(READY) firmware guests
+test-full: $(READY) guests
 	$(PYTEST)
 
 lint: $(READY)
@@ -30,16 +33,24 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Writes machines/abi again, from the machines as they are now: in the commit that changes what a guest sees, and
+# after a merge conflict in those files.
+lock: $(READY)
+	$(BIN)/pyqemu-machine lock
+
+# Writes the saved states of this version again (tests/compat): in the commit that changes an open layout.
+streams: $(READY)
+	PYTHONPATH=tests $(BIN)/python tests/compat/scenes.py
+
 # SERIES="kernel64 micro" RUNS=3 choose what is measured and how often.
 SERIES ?=
 RUNS   ?= 5
 bench: $(READY) guests
 	$(BIN)/python tests/benchmarks/bench.py --runs $(RUNS) $(SERIES)
 
-# Built images are committed; this makes them again where their sources are.
+# Built images are committed; this makes them again where their sources are. Tests compare, and take what is committed.
 firmware:
-	@for part in firmware/Makefile firmware/*/Makefile; do \
-	    if [ -f $$part ]; then $(MAKE) --no-print-directory -C $$(dirname $$part) || exit; fi; done
+	@$(MAKE) --no-print-directory -C firmware
 
 # What cannot be made is reported here; the tests that need it are then skipped with its name,
 # or fail if PYQEMU_GUESTS_REQUIRED is set.
@@ -70,7 +81,7 @@ $(READY): pyproject.toml setup.py $(wildcard pyqemu/cpu/*.c)
 	$(BIN)/python -m compileall -q pyqemu
 	touch $@
 
-wheel: $(READY) firmware
+wheel: $(READY)
 	$(BIN)/python -m build --wheel -o dist .
 
 clean:

@@ -27,6 +27,9 @@ class PowerSwitch:
     def request_exit(self, status: int) -> None:
         self.requests.append(("exit", status))
 
+    def report_panic(self, what: str) -> None:
+        self.requests.append(("panic", what))
+
 
 class FakeDmaChannel:
     """A DMA channel that moves data at once. ``memory`` is the guest's buffer, ``length`` its size."""

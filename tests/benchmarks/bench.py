@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Times pyqemu next to qemu-system-x86_64 on the same guests and prints the ratios.
 
+The series ``firmware`` and ``video`` compare our firmware with SeaBIOS instead, both on pyqemu.
+
 Usage     bench.py [SERIES ...] [--runs N] [--busy] [--json FILE]; with no series, all of them
 Method    runs come in pairs, one of each emulator, in turns, so that a slow minute of the host hits both;
           medians of the pairs are compared. A run is thrown away and repeated, up to three times, if other
@@ -30,8 +32,11 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "tests" / "boot"))
+sys.path.insert(0, str(CHECKOUT / "tests" / "guests"))
 
+from assembly import boot_sector  # noqa: E402
 from emulator import GUESTS, Emulator, GuestFailure, command  # noqa: E402
+from moving import measure as measure_moving  # noqa: E402
 
 QEMU = ["qemu-system-x86_64", "-M", "pc-i440fx-1.4", "-accel", "tcg"]
 MEMORY_MIB = 256
@@ -41,6 +46,8 @@ BUSY_CORES = 0.3
 QUIET_CORES = 0.15
 QUIET_WAIT_S = 40
 IDLE_S = 8
+FIRMWARE_RESETS = 20
+FIRMWARE_DISK_BYTES = 65 << 20
 NOISE = 1.15  # the same program differs by so much from one quarter of an hour to the next
 HZ = os.sysconf("SC_CLK_TCK")
 SERIAL = ["-nographic", "-nodefaults", "-serial", "stdio", "-no-reboot", "-bios", str(GUESTS / "bios-256k.bin")]
@@ -61,6 +68,8 @@ MICRO = {  # test: checksum, the same in every emulator
     "smc": "2A06B550",
     "tick": "000003E8",
 }
+
+VIDEO_MODES = ("3", "12h", "13h", "103h", "115h")  # as in video.S
 
 Measurements = dict[str, float]
 
@@ -234,6 +243,42 @@ def idle(emulator: list[str]) -> Measurements:
         return {"idle at a prompt, 1/1000 core": (guest.cpu_seconds() - before) * 1000 / IDLE_S}
 
 
+def firmware(emulator: list[str]) -> Measurements:
+    """Seconds from a reset to the boot sector, the mean of FIRMWARE_RESETS; and reading 64 MiB by int 13h."""
+    with tempfile.TemporaryDirectory() as folder:
+        disk = Path(folder) / "firmware.img"
+        boot_sector(Path(__file__).with_name("firmware.S"), disk)
+        os.truncate(disk, FIRMWARE_DISK_BYTES)
+        marks = {"first": "S", "last": f"S{{{FIRMWARE_RESETS}}}", "start": "D", "done": "E"}
+        serial = ["-display", "none", "-serial", "stdio"]
+        drive = ["-drive", f"file={disk},format=raw,if=ide,snapshot=on"]
+        timed = run_to_marks([*emulator, "-m", str(MEMORY_MIB), *serial, *drive], marks).marks
+    reset = (timed["last"] - timed["first"]) / FIRMWARE_RESETS
+    return {
+        "firmware reset to boot sector": reset,
+        "firmware reset to boot sector, s": reset,
+        "firmware 64 MiB by int 13h": timed["done"] - timed["start"],
+    }
+
+
+def video(emulator: list[str]) -> Measurements:
+    """Seconds of writing characters and of scrolling by int 10h."""
+    work = [f"video {what}, mode {mode}" for mode in VIDEO_MODES for what in ("teletype", "scrolling")]
+    marks = {name: chr(ord("A") + number) for number, name in enumerate(["start", *work])}
+    with tempfile.TemporaryDirectory() as folder:
+        disk = Path(folder) / "video.img"
+        boot_sector(Path(__file__).with_name("video.S"), disk)
+        os.truncate(disk, 1 << 20)
+        options = ["-m", str(MEMORY_MIB), "-display", "none", "-serial", "stdio"]
+        drive = ["-drive", f"file={disk},format=raw,if=ide,snapshot=on"]
+        timed = run_to_marks([*emulator, *options, *drive], marks).marks
+    return {name: timed[name] - timed[before] for before, name in itertools.pairwise(marks)}
+
+
+def moving(emulator: list[str]) -> Measurements:
+    return measure_moving(machine(emulator, *kernel("64", "shell")))
+
+
 def version(emulator: list[str]) -> Measurements:
     started = time.monotonic()
     subprocess.run([emulator[0], *module_of(emulator), "-version"], check=True, stdout=subprocess.DEVNULL)
@@ -260,7 +305,11 @@ SERIES: dict[str, Callable[[list[str]], Measurements]] = {
     "read64": read_disk("64"),
     "read32": read_disk("32"),
     "idle": idle,
+    "firmware": firmware,
+    "video": video,
+    "moving": moving,
 }
+SEABIOS = ["-bios", str(GUESTS / "bios-256k.bin"), "-global", f"VGA.romfile={GUESTS / 'vgabios-stdvga.bin'}"]
 
 # The highest ratio that is good enough; a measurement without one is shown for information.
 TARGETS = {
@@ -277,14 +326,22 @@ TARGETS = {
     "micro in3fd": 3.5,
     "micro ins": 0.5,
     "micro tick": 1.01,
+    "firmware reset to boot sector": 0.2,
+    "firmware 64 MiB by int 13h": 0.5,
+    **{f"video {what}, mode {mode}": 1.0 for mode in VIDEO_MODES for what in ("teletype", "scrolling")},
 }
 
 # What has a limit of its own, whatever QEMU needs.
 LIMITS = {
     "idle at a prompt, 1/1000 core": 30.0,
     "-version": 0.15,
+    "firmware reset to boot sector, s": 0.06,
     "kernel64 memory, MiB": 120.0,
     "kernel32 memory, MiB": 120.0,
+    "moving: save, s": 1.0,
+    "moving: load, s": 0.5,
+    "moving: downtime of a live move, s": 0.3,
+    "moving: work while watched": 1.1,
 }
 
 
@@ -361,7 +418,8 @@ def main() -> int:
     )
     for name in options.series or SERIES:
         try:
-            rows = compare(name, ours, QEMU, options.runs, 1 if options.busy else TRIES)
+            theirs = [*ours, *SEABIOS] if name in ("firmware", "video") else QEMU
+            rows = compare(name, ours, theirs, options.runs, 1 if options.busy else TRIES)
         except (BenchError, GuestFailure, subprocess.SubprocessError) as error:
             print(f"{name}: {error}", file=sys.stderr)
             failed = True
