@@ -436,12 +436,12 @@ class VirtualMachine:
 
 def run(config: LaunchConfig) -> int:
     """Build a machine, run it to its end in this thread, and clean up; returns the exit status."""
-    from pyqemu.end_signals import unwinding
+    from pyqemu.end_signals import unwind_on_signals
     from pyqemu.process import process
 
     with process(config.process) as own:
-        with unwinding():  # it may wait for a client
-            vm = VirtualMachine(config)
+        unwind_on_signals()  # building it may wait for a client
+        vm = VirtualMachine(config)
         gc.freeze()  # none of that is garbage before the end
         gc.enable()
         try:

@@ -22,20 +22,15 @@ SIGSET_BYTES = 128  # glibc's sigset_t
 SFD_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
 
 
-@contextlib.contextmanager
-def unwinding() -> Iterator[None]:
-    """While this lasts, SIGTERM and SIGHUP end the program with a shell's status for them, and what it has made
+def unwind_on_signals() -> None:
+    """From here on, SIGTERM and SIGHUP end the program with a shell's status for them, and what it has made
     (sockets, a pidfile) is removed; as Ctrl-C does anyway."""
 
     def end(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)
 
-    old = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
 
 
 @contextlib.contextmanager

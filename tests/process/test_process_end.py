@@ -113,6 +113,21 @@ def test_the_terminal_hangs_up(tmp_path: Path) -> None:
         assert "Traceback" not in program.errors
 
 
+def test_signals_until_it_has_ended(tmp_path: Path) -> None:
+    """The first one ends the machine, and no later one cuts off what is left to do."""
+    bios = assemble(tmp_path / "bios.bin", TIGHT_LOOP)
+    pidfile = tmp_path / "pid"
+    with Program("-bios", bios, "-nographic", "-pidfile", pidfile) as program:
+        program.wait("ready")
+        deadline = time.monotonic() + LIMIT_S
+        while program.process.poll() is None and time.monotonic() < deadline:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+                program.process.send_signal(number)
+        assert program.status(5) == 0
+        assert "Traceback" not in program.errors
+        assert not pidfile.exists()
+
+
 # -- ends that the guest brings about ----------------------------------------------------------------
 
 
