@@ -7,10 +7,10 @@
 #include "bios.h"
 
 static u8 connected;
-static u16 driver_version;
 
 enum { DISABLED = 0x01, NOT_CONNECTED = 0x03, ALREADY = 0x02, NO_16 = 0x06, NO_32 = 0x08, UNKNOWN_DEVICE = 0x09,
        BAD_PARAMETER = 0x0A, CANNOT_ENTER = 0x60, NO_EVENT = 0x80, NOT_PRESENT = 0x86 };
+enum { OLDEST = 0x0100, NEWEST = 0x0102 };       /* versions of the interface */
 enum { SLEEP_ENABLE = 0x2000, SOFT_OFF = 0 };
 
 void power_off(void)
@@ -28,7 +28,7 @@ void apm_services(struct regs *r)
 {
     switch (r->al) {
     case 0x00:
-        r->ax = 0x0102;
+        r->ax = NEWEST;
         r->bx = 0x504D;
         r->cx = 0;
         break;
@@ -38,7 +38,6 @@ void apm_services(struct regs *r)
             return;
         }
         connected = 1;
-        driver_version = 0x0100;
         break;
     case 0x02:
         fail(r, NO_16);
@@ -101,15 +100,11 @@ void apm_services(struct regs *r)
             fail(r, NOT_CONNECTED);
             return;
         }
-        driver_version = r->cx > 0x0102 ? 0x0102 : r->cx;
-        r->ax = driver_version;
-        ok(r);
-        return;
+        r->ax = r->cx < OLDEST ? OLDEST : r->cx > NEWEST ? NEWEST : r->cx;
+        break;
     default:
         fail(r, NOT_PRESENT);
         return;
     }
-    if (r->al)
-        r->ah = 0;
     ok(r);
 }

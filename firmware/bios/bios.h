@@ -39,7 +39,7 @@ u32 call32(u32 flat, u32 argument);                /* a function of the 32-bit h
 void wait_a_bit(void);                             /* let interrupts in */
 void wait_interrupt(void);                         /* sleep until one comes */
 
-extern u8 pnp_header[];                             /* entry.S, in the code segment */
+extern u8 pnp_header[], configuration[];            /* entry.S, in the code segment */
 
 /* far memory */
 static inline void set_fs(u16 segment) { asm volatile("movw %0, %%fs" : : "r"(segment) : "memory"); }
@@ -105,6 +105,7 @@ int emulation_drive(u8 dl);                         /* drives[] index of the emu
 u8 emulation_shift(u8 dl);                          /* what dl means without it */
 int int13_drive(u8 dl);                             /* index into drives[], -1: none */
 void disk_probe(void);
+void fixed_disk_tables(void);                       /* what vectors 41h and 46h point to, for drives 80h and 81h */
 
 /* others */
 void event_wait(struct regs *r);

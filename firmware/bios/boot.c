@@ -131,6 +131,7 @@ void connect_disks(void)
     for (u8 i = IDE_FIRST; i < EMULATED; i++)
         if (drives[i].kind == DRIVE_ATA && !(taken >> i & 1))
             add_disk(i);
+    fixed_disk_tables();
 }
 
 static u8 disk_number(u8 drive)
@@ -150,6 +151,7 @@ static void make_first(u8 drive)
                 disk_map[i] = disk_map[i - 1];
             disk_map[0] = drive;
         }
+    fixed_disk_tables();
 }
 
 static void boot_sector(u8 dl, int need_signature)
@@ -233,11 +235,15 @@ static void boot_next(void)
     }
 }
 
-void int19(void)
+/* What has given up may have been an image on a CD: the real drives are back. */
+void int18(void)
 {
-    next_entry = 0;
     end_emulation();
     boot_next();
 }
 
-void int18(void) { boot_next(); }
+void int19(void)
+{
+    next_entry = 0;
+    int18();
+}

@@ -160,6 +160,8 @@ void end_emulation(void)
 {
     if (active == 2)
         BDA8(BDA_DISKS)--;
+    else if (active && floppy_map[0] == 0xFF)
+        BDA16(BDA_EQUIPMENT) &= ~1;
     active = 0;
 }
 

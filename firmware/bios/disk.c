@@ -1,7 +1,7 @@
 /* Int 13h: disks by cylinder, head and sector, and the extensions.
 
    Source   Ralf Brown's Interrupt List, int 13h; BIOS Enhanced Disk Drive Specification 3.0 (T13 1386), 8;
-            Phoenix Enhanced Disk Drive Specification 1.1; EDD-3 (T13 1572D) for 64-bit addresses
+            Phoenix Enhanced Disk Drive Specification 1.1 (also for translated parameter tables); EDD-3 (T13 1572D) for 64-bit addresses
 
    drives[] holds the drives; int13_drive() says which one software means. The drivers move whole sectors
    between a drive and segment:offset. */
@@ -247,6 +247,41 @@ static void get_parameters(struct regs *r, struct drive *d)
     }
     far_copy_to(r->ds, r->si, &p, p.size);
     finish(r, 0);
+}
+
+/* The tables of drives 80h and 81h lie in the EBDA, where others have them as well. A geometry that is not the drive's
+   own is marked, and stands beside that. */
+void fixed_disk_tables(void)
+{
+    enum { TABLES = 0x3D, TRANSLATED = 0xA0, MORE_THAN_8_HEADS = 8 };
+    for (u8 i = 0; i < 2; i++) {
+        u8 table[16] = {0};
+        u16 at = TABLES + i * sizeof table, cylinders, vector = (i ? 0x46 : 0x41) * 4;
+        if (disk_map[i] == 0xFF)
+            continue;
+        const struct drive *d = &drives[disk_map[i]];
+        cylinders = d->translation ? d->real_cylinders : d->cylinders;
+        table[0] = d->cylinders;
+        table[1] = d->cylinders >> 8;
+        table[2] = d->heads;
+        table[5] = table[6] = 0xFF;             /* no write precompensation */
+        table[8] = d->heads > 8 ? MORE_THAN_8_HEADS : 0;
+        table[12] = cylinders;                  /* landing zone */
+        table[13] = cylinders >> 8;
+        table[14] = d->sectors;
+        if (d->translation) {
+            table[3] = TRANSLATED;
+            table[4] = d->real_sectors;
+            table[9] = cylinders;
+            table[10] = cylinders >> 8;
+            table[11] = d->real_heads;
+            table[15] = checksum(table, 15);
+        }
+        far_copy_to(BDA16(BDA_EBDA), at, table, sizeof table);
+        set_fs(0);
+        FAR16(vector) = at;
+        FAR16(vector + 2) = BDA16(BDA_EBDA);
+    }
 }
 
 /* Function 08h */

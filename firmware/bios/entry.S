@@ -510,6 +510,13 @@ call32: pushl   %ebx
 
 /* ---- addresses that software knows */
 
+        .section .fixed.configuration, "ax"     /* F000:E6F5, int 15h function C0h: length, a PC/AT, revision 1 */
+        .globl  configuration
+configuration:
+        .word   8
+        .byte   0xfc, 0, 1
+        .byte   0x74, 0x40, 0, 0, 0             /* second PIC, RTC, int 09h calls 4Fh, EBDA; int 16h function 09h */
+
         .section .fixed.diskette, "ax"          /* F000:EFC7, int 1Eh: a 1.44 MiB drive */
         .globl  diskette_table
 diskette_table:

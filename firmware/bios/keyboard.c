@@ -13,6 +13,8 @@ enum { LEFT_CTRL = 1, LEFT_ALT = 2, SYSREQ = 4, PAUSED = 8, SCROLL_DOWN = 0x10, 
        INSERT_DOWN = 0x80 };
 enum { LAST_E1 = 1, LAST_E0 = 2, RIGHT_CTRL = 4, RIGHT_ALT = 8, ENHANCED = 0x10 };
 
+enum { NO_KEY = -1 };
+
 struct key {
     u16 plain, shift, ctrl, alt;        /* 0: no key */
 };
@@ -207,7 +209,7 @@ static void press(u8 scan, int grey)
         call_vector(&r, 5);
         return;
     }
-    if (scan == 0x46 && shift & CTRL) {         /* Ctrl-Break */
+    if (scan == 0x46 && shift & CTRL && grey) { /* Ctrl-Break; without E0 it is Ctrl with Scroll Lock */
         struct regs r = {0};
         BDA16(BDA_KEY_HEAD) = BDA16(BDA_KEY_TAIL) = BDA16(BDA_KEY_START);
         BDA8(BDA_BREAK) |= 0x80;
@@ -318,40 +320,37 @@ void irq1(struct regs *unused)
 
 /* ---- int 16h */
 
-/* What functions 00h and 01h return; 0: the key is not for them. */
-static u16 old_key(u16 key)
+/* What functions 00h and 01h return; NO_KEY: the key is not for them. */
+static s32 old_key(u16 key)
 {
     u8 character = key, scan = key >> 8;
     if (character == 0xE0 && scan)
         return scan << 8;
     if (scan == 0xE0)                           /* grey Enter and / look like the main ones */
         return (character == 0x2F ? 0x3500 : 0x1C00) | character;
-    if (!character && scan > 0x84)
-        return 0;
-    return key ? key : 0;
+    return character || scan <= 0x84 ? key : NO_KEY;
 }
 
-static u16 take(int enhanced, int remove)
+/* The next key, 0000 after Ctrl-Break, or NO_KEY. What the caller cannot have is dropped. */
+static s32 take(int enhanced, int remove)
 {
     while (key_available()) {
         u16 head = BDA16(BDA_KEY_HEAD), key = BDA16(head);
-        u16 seen = enhanced ? key : old_key(key);
-        if (enhanced && (u8)key == 0xE0 && !(key >> 8))
-            seen = key;
-        if (remove || !seen)
+        s32 seen = enhanced ? key : old_key(key);
+        if (remove || seen == NO_KEY)
             BDA16(BDA_KEY_HEAD) = next_slot(head);
-        if (seen || !key)
-            return seen ? seen : 0xFFFF;
+        if (seen != NO_KEY)
+            return seen;
     }
-    return 0;
+    return NO_KEY;
 }
 
 static u16 wait_key(int enhanced)
 {
     for (;;) {
-        u16 key = take(enhanced, 1);
-        if (key)
-            return key == 0xFFFF ? 0 : key;
+        s32 key = take(enhanced, 1);
+        if (key != NO_KEY)
+            return key;
         wait_interrupt();
     }
 }
@@ -374,7 +373,7 @@ static void set_rate(struct regs *r)
 
 void int16(struct regs *r)
 {
-    u16 key;
+    s32 key;
     switch (r->ah) {
     case 0x00:
     case 0x10:
@@ -383,8 +382,8 @@ void int16(struct regs *r)
     case 0x01:
     case 0x11:
         key = take(r->ah & 0x10, 0);
-        if (key) {
-            r->ax = key == 0xFFFF ? 0 : key;
+        if (key != NO_KEY) {
+            r->ax = key;
             r->flags &= ~ZF;
         } else {
             r->flags |= ZF;
@@ -400,8 +399,8 @@ void int16(struct regs *r)
     case 0x05:
         r->al = !key_store(r->cx);
         break;
-    case 0x09:                                  /* functions 10h-12h and rate setting are supported */
-        r->al = 0x24;
+    case 0x09:                                  /* 10h-12h, 0Ah and setting of the rate (0305h) */
+        r->al = 0x34;
         break;
     case 0x0A:
         r->bx = 0x41AB;

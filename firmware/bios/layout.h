@@ -16,7 +16,7 @@
 #define DATA_BASE 0xE0000
 #define CODE_BASE 0xF0000
 #define STACK_TOP 0xFFF0        /* in SEG_DATA */
-#define TABLES_END 0xEF00       /* in SEG_CODE */
+#define TABLES_END 0xE6F0       /* in SEG_CODE */
 #define STACK_GAP 384           /* left below the stack pointer for code that we call or that interrupts us */
 
 #define EBDA_SEGMENT 0x9FC0

@@ -28,6 +28,7 @@ PLACES = {  # section: (first load address, end, what it is)
     "bios16:.bss": (0xEC000, 0xF0000 - STACK_BYTES, "variables"),
     "bios16:.text": (0xF0000, 0xFE000, "services"),
     "bios16:.changing": (0xF0000, 0xFE000, "structures behind the services"),
+    "bios16:.fixed0": (0xFE6F5, 0xFE729, "configuration table"),
     "bios16:.fixed1": (0xFEFC7, 0xFF000, "diskette parameters"),
     "bios16:.fixed2": (0xFFF53, 0xFFF60, "dummy interrupt"),
     "bios16:.fixed3": (0xFFFF0, 0x100000, "reset vector"),

@@ -128,6 +128,7 @@ static void floppies(void)
         drives[unit].floppy_type = type;
         drives[unit].removable = 1;
         floppy_map[unit] = unit;
+        POKE8(BDA_BASE + 0x8F, PEEK8(BDA_BASE + 0x8F) | 7 << unit * 4);    /* its properties are known */
         found++;
     }
     u16 equipment = PEEK16(BDA_BASE + 0x10) & ~0x00C1;

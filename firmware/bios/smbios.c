@@ -58,6 +58,10 @@ struct range_body { u32 first, last; u16 array; u8 width; } PACKED;
 #define FEATURES (1 << 7 | 1 << 9 | 1 << 12 | 1 << 15 | 1 << 16 | 1 << 19)
 #define BIOS {HEAD(0, struct bios_body), {1, 2, 0xE000, 3, 3, FEATURES, {0}, {0}, {0xFF, 0xFF}}, "pyqemu\0" "1.0\0" "11/24/2026\0"}
 
+struct module { struct head h; struct module_body b; char text[sizeof "DIMM 0\0"]; } PACKED;
+struct range { struct head h; struct range_body b; char text[2]; } PACKED;
+#define DIGIT 5                 /* in the name of a module */
+
 static const struct bios bios = BIOS;
 
 static const struct structures {
@@ -66,8 +70,8 @@ static const struct structures {
     struct { struct head h; struct chassis_body b; char text[sizeof "pyqemu\0"]; } PACKED chassis;
     struct { struct head h; struct cpu_body b; char text[sizeof "CPU 1\0"]; } PACKED cpu;
     struct { struct head h; struct array_body b; char text[2]; } PACKED array;
-    struct { struct head h; struct module_body b; char text[sizeof "DIMM 0\0"]; } PACKED module;
-    struct { struct head h; struct range_body b; char text[2]; } PACKED range;
+    struct module module;
+    struct range range;
     struct { struct head h; u8 b[7]; char text[2]; } PACKED boot;
     struct { struct head h; char text[2]; } PACKED end;
 } PACKED structures = {
@@ -137,13 +141,17 @@ static int from_fw_cfg(void)
     return 1;
 }
 
+#define MODULE_MIB (16u << 10)  /* a size has 15 bits */
+#define MOST_MODULES 16         /* as their names have a digit */
+
 static u32 ram_mib(void) { return (low_memory_end + 0xFFFFF) >> 20; }
+static u32 ram_above_mib(void) { return (high_memory_end - 0x100000000ull) >> 20; }
 
 /* What smbios_change() has made of our structures goes where there is room for it. */
-static void changed_tables(struct anchor *a, const struct structures *s)
+static void changed_tables(struct anchor *a, const struct structures *s, u32 bytes)
 {
     struct smbios_set made;
-    if (!smbios_change(s, sizeof *s, &made))
+    if (!smbios_change(s, bytes, &made))
         return;
     u8 *to = made.bytes < 0x600 ? table_alloc(made.bytes, 16) : 0;
     if (!to)
@@ -157,10 +165,21 @@ static void changed_tables(struct anchor *a, const struct structures *s)
     a->largest = made.largest;
 }
 
+static u8 *append(u8 *at, const void *what, u32 bytes)
+{
+    memcpy(at, what, bytes);
+    return at + bytes;
+}
+
 static void own_tables(void)
 {
+    u32 below = ram_mib(), above = ram_above_mib(), mib = below + above;
+    u32 modules = (mib + MODULE_MIB - 1) / MODULE_MIB, ranges = above ? 2 : 1;
+    if (modules > MOST_MODULES)
+        modules = MOST_MODULES;
+    u32 bytes = sizeof structures + (modules - 1) * sizeof structures.module + (ranges - 1) * sizeof structures.range;
     struct anchor *a = table_alloc(sizeof *a, 16);
-    struct structures *s = table_alloc(sizeof *s, 16);
+    struct structures *s = table_alloc(bytes, 16);
     if (!a || !s)
         return;
     *s = structures;
@@ -168,13 +187,29 @@ static void own_tables(void)
         fw_select(FW_UUID);
         fw_read(s->system.b.uuid, 16);
     }
-    u32 mib = ram_mib();
     s->array.b.kib = mib << 10;
-    s->module.b.mib = mib > 0x7FFF ? 0x7FFF : mib;
-    s->range.b.last = (mib << 10) - 1;
+    s->array.b.devices = modules;
+    u8 *at = (u8 *)&s->module;
+    for (u32 i = 0; i < modules; i++, mib -= MODULE_MIB) {
+        struct module m = structures.module;
+        m.h.handle += i;
+        m.b.mib = mib < MODULE_MIB ? mib : MODULE_MIB;
+        m.text[DIGIT] = "0123456789ABCDEF"[i];
+        at = append(at, &m, sizeof m);
+    }
+    for (u32 i = 0; i < ranges; i++) {
+        struct range r = structures.range;
+        r.h.handle += i;
+        r.b.first = i << 22;                    /* in KiB: 0 and 4 GiB */
+        r.b.last = r.b.first + ((i ? above : below) << 10) - 1;
+        at = append(at, &r, sizeof r);
+    }
+    append(at, &structures.boot, (const u8 *)(&structures + 1) - (const u8 *)&structures.boot);
     *a = anchor;
     a->address = (u32)s;
-    changed_tables(a, s);
+    a->bytes = bytes;
+    a->count += modules - 1 + ranges - 1;
+    changed_tables(a, s, bytes);
     finish(a);
 }
 

@@ -4,15 +4,6 @@
 
 #include "bios.h"
 
-/* Int 15h function C0h */
-static const struct {
-    u16 length;
-    u8 model, submodel, revision, features[5];
-} PACKED configuration __attribute__((section(".text.configuration"))) = {
-    8, 0xFC, 0x00, 0x01,
-    {0x74, 0x40, 0, 0, 0},      /* second PIC, RTC, int 09h calls 4Fh, EBDA; int 16h function 09h */
-};
-
 void int11(struct regs *r) { r->ax = BDA16(BDA_EQUIPMENT); }
 void int12(struct regs *r) { r->ax = BDA16(BDA_MEMORY); }
 
@@ -199,7 +190,7 @@ void int15(struct regs *r)
         return;
     case 0xC0:
         r->es = SEG_CODE;
-        r->bx = (u32)&configuration;
+        r->bx = (u32)configuration;
         r->ah = 0;
         ok(r);
         return;

@@ -28,15 +28,15 @@ void vectors_init(void)
 {
     u16 warm = PEEK16(BDA_BASE + 0x72);
     memset((void *)0, 0, 0x500);
-    for (u32 v = 0; v < 0x20; v++)
-        set_vector(v, b16_entry_iret);
+    for (u32 v = 0; v < 0x100; v++)
+        if (v < 0x60 || v > 0x67)               /* those are for programs, which take 0 for free */
+            set_vector(v, b16_entry_iret);
     for (u32 v = 0x08; v < 0x10; v++)
         set_vector(v, b16_entry_irq_pic1);
     for (u32 v = 0x70; v < 0x78; v++)
         set_vector(v, b16_entry_irq_pic1);
     POKE32(0x1D * 4, 0);
     POKE32(0x1F * 4, 0);
-    set_vector(0x4A, b16_entry_iret);
     for (u32 i = 0; i < ARRAY_SIZE(vectors); i++)
         set_vector(vectors[i].vector, vectors[i].offset);
 
@@ -53,7 +53,6 @@ void vectors_init(void)
     POKE8(BDA_BASE + 0x4A, 80);
     POKE8(BDA_BASE + 0x84, 24);
     POKE16(BDA_BASE + 0x72, warm == 0x1234 ? warm : 0);
-    POKE8(BDA_BASE + 0x8F, 0x77);
     POKE8(BDA_BASE + 0x96, 0x10);               /* an enhanced keyboard */
     POKE8(BDA_BASE + 0x97, 0x10);
 }

@@ -129,6 +129,7 @@ tests:  check   memory_map
         check   set_time
         check   keyboard_intercept
         check   keyboard_functions
+        check   ctrl_break
         check   disk_status
         check   seek_and_verify
         check   lock_fixed_disk
@@ -141,7 +142,10 @@ tests:  check   memory_map
         check   short_parameters
         check   no_emulation
         check   interrupt_vectors
+        check   free_vectors
+        check   fixed_disk_table
         check   apm
+        check   apm_version
         check   boot_registers
         .word   0
 
@@ -579,6 +583,11 @@ configuration:
         jb      fail
         cmpb    $0xfc, %es:2(%bx)
         jne     fail
+        mov     %es, %ax
+        cmp     $0xf000, %ax
+        jne     fail
+        cmp     $0xe6f5, %bx                    # as on an AT
+        jne     fail
         jmp     pass
 
 delay:  mov     $0x86, %ah
@@ -957,6 +966,63 @@ keyboard_functions:
         jnz     fail
         jmp     pass
 
+ctrl_break:                                     # E0 46 with Ctrl: int 1Bh, and a key that is 0000
+        cli
+        pushl   0x1b * 4
+        movw    $break_handler, 0x1b * 4
+        movw    $0, 0x1b * 4 + 2
+        movb    $0, breaks
+        movb    $0, 0x471
+        sti
+        mov     $break_keys, %si
+        call    press
+        cli
+        popl    0x1b * 4
+        sti
+        cmpb    $1, breaks                      # not for Ctrl with Scroll Lock
+        jne     fail
+        testb   $0x80, 0x471
+        jz      fail
+        mov     $1, %ah                         # looked at, it stays
+        int     $0x16
+        jz      fail
+        mov     $1, %ah
+        int     $0x16
+        jz      fail
+        test    %ax, %ax
+        jnz     fail
+        mov     $0, %ah
+        int     $0x16
+        test    %ax, %ax
+        jnz     fail
+        mov     $0x11, %ah
+        int     $0x16
+        jnz     fail
+        jmp     pass
+break_handler:
+        incb    %cs:breaks
+        iret
+breaks: .byte   0
+break_keys:
+        .byte   0x1d, 0xe0, 0x46, 0xe0, 0xc6, 0x46, 0xc6, 0x9d, 0
+
+press:  lodsb                                   # scan codes at DS:SI, by the keyboard controller's command D2h
+        test    %al, %al
+        jz      4f
+        mov     %al, %ah
+        mov     $0xd2, %al
+        out     %al, $0x64
+1:      in      $0x64, %al
+        test    $2, %al
+        jnz     1b
+        mov     %ah, %al
+        out     %al, $0x60
+2:      in      $0x64, %al                      # until int 09h has taken it
+        test    $1, %al
+        jnz     2b
+        jmp     press
+4:      ret
+
 disk_status:
         mov     $0x0201, %ax
         mov     $BUFFER, %bx
@@ -1166,6 +1232,79 @@ interrupt_vectors:                              # every vector to 1Ch leads to c
         loop    1b
         jmp     pass
 
+free_vectors:                                   # 60h to 67h are free for programs, the others come back
+        int     $0x21
+        int     $0x2f
+        int     $0x80
+        int     $0xff
+        mov     $0x60 * 4, %si
+        mov     $8, %cx
+1:      cmpl    $0, (%si)
+        jne     fail
+        add     $4, %si
+        loop    1b
+        jmp     pass
+
+fixed_disk_table:                               # of drive 80h: as function 08h has it
+        mov     $8, %ah
+        mov     $0x80, %dl
+        int     $0x13
+        jc      fail
+        les     0x41 * 4, %bx
+        mov     %cl, %al
+        and     $0x3f, %al
+        cmp     %al, %es:14(%bx)
+        jne     fail
+        inc     %dh
+        cmp     %dh, %es:2(%bx)
+        jne     fail
+        mov     %ch, %al
+        mov     %cl, %ah
+        shr     $6, %ah
+        inc     %ax
+        cmp     %ax, %es:(%bx)
+        jne     fail
+        jmp     pass
+
+apm_version:
+        mov     $0x5300, %ax
+        mov     $0, %bx
+        int     $0x15
+        jc      fail
+        cmp     $0x0102, %ax
+        jne     fail
+        mov     $0x530e, %ax                    # only once connected
+        mov     $0, %bx
+        mov     $0x0102, %cx
+        int     $0x15
+        jnc     fail
+        cmp     $0x03, %ah
+        jne     fail
+        mov     $0x5301, %ax
+        mov     $0, %bx
+        int     $0x15
+        jc      fail
+        mov     $apm_versions, %si
+1:      lodsw                                   # the driver's, and what both can
+        mov     %ax, %cx
+        mov     $0x530e, %ax
+        mov     $0, %bx
+        int     $0x15
+        jc      fail
+        cmp     (%si), %ax
+        jne     fail
+        add     $2, %si
+        cmp     $apm_versions_end, %si
+        jb      1b
+        mov     $0x5304, %ax
+        mov     $0, %bx
+        int     $0x15
+        jc      fail
+        jmp     pass
+apm_versions:
+        .word   0x0100, 0x0100, 0x0101, 0x0101, 0x0102, 0x0102, 0x0200, 0x0102, 0, 0x0100
+apm_versions_end:
+
 apm:    mov     $0x5300, %ax
         mov     $0, %bx
         int     $0x15
@@ -1187,6 +1326,10 @@ apm:    mov     $0x5300, %ax
         jnc     fail
         mov     $0x530a, %ax
         mov     $1, %bx
+        int     $0x15
+        jc      fail
+        mov     $0x5304, %ax
+        mov     $0, %bx
         int     $0x15
         jc      fail
         jmp     pass

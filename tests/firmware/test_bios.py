@@ -109,6 +109,25 @@ def test_cd_with_emulation(tmp_path: Path, hello: bytes, media: int) -> None:
     assert status == ALL_DONE and "HELLO" in text
 
 
+def test_int_18h_ends_an_emulation(tmp_path: Path) -> None:
+    """The disk that is booted after an emulated floppy has given up finds the real drives."""
+    gives_up = boot_sector(tmp_path, 'say "UP "\nint $0x18', "up")
+    looks = """
+        mov     $0x0201, %ax                    # no floppy is in the drive
+        mov     $0x8000, %bx
+        mov     $1, %cx
+        mov     $0, %dx
+        int     $0x13
+        jnc     stop
+        say     "REAL"
+        leave
+    """
+    (tmp_path / "cd.iso").write_bytes(cd_image(gives_up, media=2))
+    (tmp_path / "disk.img").write_bytes(boot_sector(tmp_path, looks, "looks"))
+    text, status = run("-cdrom", tmp_path / "cd.iso", "-drive", disk(tmp_path / "disk.img"), "-boot", "dc")
+    assert status == ALL_DONE and "UP" in text and "REAL" in text, text
+
+
 READ_ON = """
         mov     $8, %ah
         push    %dx

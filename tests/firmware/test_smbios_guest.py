@@ -193,6 +193,28 @@ def test_fields_of_the_command_line_are_seen(guests: Guests, bios: str) -> None:
     assert seen[1][0].area[8:24] == NUMBER.bytes
 
 
+@pytest.mark.parametrize(
+    ("mib", "sizes", "ends"),
+    [
+        (3072, [3072], [3072]),
+        (5120, [5120], [3584, 5632]),
+        (20 << 10, [16 << 10, 4 << 10], [3584, (20 << 10) + 512]),
+    ],
+)
+def test_memory_above_4_gib(guests: Guests, mib: int, sizes: list[int], ends: list[int]) -> None:
+    """The hole for PCI begins at 3.5 GiB; what it displaces is above 4 GiB. A module has at most 16 GiB."""
+    seen = guests.see("-m", str(mib))
+    array, modules, ranges = seen[16][0].area, seen[17], seen[19]
+    assert struct.unpack_from("<I", array, 7)[0] == mib << 10
+    assert struct.unpack_from("<H", array, 13)[0] == len(modules)
+    assert [struct.unpack_from("<H", module.area, 12)[0] for module in modules] == sizes
+    bounds = [struct.unpack_from("<II", part.area, 4) for part in ranges]
+    assert [first for first, _ in bounds] == [0, 4 << 20][: len(ends)]
+    assert [(last + 1) >> 10 for _, last in bounds] == ends
+    handles = [part.area[2:4] for parts in seen.values() for part in parts]
+    assert len(set(handles)) == len(handles)
+
+
 def test_of_two_values_the_later_counts(guests: Guests) -> None:
     other = "type=1,uuid=11111111-2222-3333-4444-555555555555"
     options = ["-smbios", other + ",serial=a", "-uuid", str(NUMBER), "-smbios", "type=1,serial=b"]
