@@ -17,7 +17,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pyqemu.core.errors import ConfigError
@@ -37,7 +36,6 @@ BANDWIDTH_PAUSE_NS = 20_000_000  # when all that may be sent has been
 BANDWIDTH_CREDIT_NS = 100_000_000  # of what may be sent and was not, no more is made up for
 SECOND = 1_000_000_000
 PIECE_BYTES = 4 << 20  # no more is handed to the host at once
-RUNS_AT_ONCE = 16  # for one of several threads
 ALWAYS_SMALL_PAGES = 64  # so few left are sent without asking how long it takes
 MS = 1_000_000
 
@@ -291,8 +289,12 @@ class Outgoing:
             yield from self._send_pages(dirty)
         self._stop_guest()
         if live:
+            dirty = []
             sync_ram(vm)
-            yield from self._send_pages(_all_changes(copies))
+            for copy in copies:
+                for _ in _find_changes(copy, dirty):
+                    pass
+            yield from self._send_pages(dirty)
         self._remaining = 0
         yield form.section(stream.LAST, RAM_ID, END_OF_CHUNK)
         run_state = RunState.RUNNING if self._resume else self._state_before
@@ -432,29 +434,12 @@ def _part(form: Form, records: list[bytes]) -> bytes:
     return form.section(stream.PART, RAM_ID, b"".join([*records, END_OF_CHUNK]))
 
 
-def _changed_pages(copy: Copy, offset: int, length: int) -> list[tuple[Copy, int]]:
-    """The pages of this range that are no longer what was sent."""
-    if not copy.changed(offset, length):
-        return []
-    pages = range(offset, offset + length, PAGE_BYTES)
-    return [(copy, page) for page in pages if copy.changed(page, PAGE_BYTES)]
-
-
 def _find_changes(copy: Copy, dirty: list[tuple[Copy, int]]) -> Iterator[None]:
-    """Append the changed pages; yields after each piece of memory."""
+    """Append the pages that are no longer what was sent; yields after each piece of memory."""
     for _, offset, length in runs([copy.block]):
-        dirty += _changed_pages(copy, offset, length)
+        if copy.changed(offset, length):
+            for page in range(offset, offset + length, PAGE_BYTES):
+                if copy.changed(page, PAGE_BYTES):
+                    dirty.append((copy, page))
         if offset % (16 * RUN_BYTES) == 0:
             yield None
-
-
-def _all_changes(copies: list[Copy]) -> list[tuple[Copy, int]]:
-    """The changed pages of all memory, found on all processors: the guest stands still meanwhile."""
-    ranges = [(copy, offset, length) for copy in copies for _, offset, length in runs([copy.block])]
-
-    def look(first: int) -> list[tuple[Copy, int]]:
-        return [page for part in ranges[first : first + RUNS_AT_ONCE] for page in _changed_pages(*part)]
-
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # memcmp runs without Python's lock
-        found = pool.map(look, range(0, len(ranges), RUNS_AT_ONCE))
-        return [page for pages in found for page in pages]
