@@ -276,6 +276,8 @@ void demo(u32 magic, const struct multiboot *information)
     show_machine(information);
     interrupts_start();
     interrupts_allow(1 << IRQ_KEYBOARD | 1 << IRQ_COM1 | 1 << IRQ_CLOCK);
+    keyboard_interrupt();                       /* a line that was high before the 8259 was set up makes no edge */
+    serial_interrupt();
     show_clock();
     clock_start();
     welcome();

@@ -2,11 +2,12 @@
 
    Source   PC16550D datasheet: divisor, line and modem control, line status, interrupt enable, scratch register
 
-   If nobody takes what we send, it is dropped after a while: the guest must not wait for a line. */
+   If nobody takes what we send, it is dropped after a while: the guest must not wait for a line. The FIFO stays as it
+   is: to switch it would throw away what has come since we looked. */
 
 #include "demo.h"
 
-enum { COM1 = 0x3F8, DATA = 0, ENABLE = 1, FIFO = 2, LINE = 3, MODEM = 4, STATUS = 5, SCRATCH = 7 };
+enum { COM1 = 0x3F8, DATA = 0, ENABLE = 1, LINE = 3, MODEM = 4, STATUS = 5, SCRATCH = 7 };
 enum { DELETE = 0x7F };
 enum { READY_TO_SEND = 0x20, RECEIVED = 0x01, WAIT = 20000 };
 
@@ -19,12 +20,11 @@ void serial_start(void)
     if (!present)
         return;
     out8(COM1 + LINE, 0x03);                    /* data, not the divisor */
-    serial_interrupt();                         /* the next lines may lose what is there */
+    serial_interrupt();                         /* what is there already */
     out8(COM1 + LINE, 0x80);                    /* 115200 baud */
     out8(COM1 + DATA, 1);
     out8(COM1 + ENABLE, 0);
     out8(COM1 + LINE, 0x03);                    /* 8 bits, no parity */
-    out8(COM1 + FIFO, 0x01);                    /* on */
     out8(COM1 + MODEM, 0x0B);                   /* ready; OUT2 lets the interrupt through */
     out8(COM1 + ENABLE, 1);                     /* tell of received bytes */
 }
